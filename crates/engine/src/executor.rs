@@ -1,0 +1,29 @@
+//! The engine's only way out: whoever runs the graph.
+
+use std::time::Instant;
+
+use tensor::Tensor;
+
+use crate::{Feed, ServeError};
+
+/// One run of one signature.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// Index into the model's signatures.
+    pub signature: usize,
+    /// One feed for each input of the signature, in its order.
+    pub feeds: Vec<Feed>,
+    /// Which outputs to fetch, as indices into the signature's outputs.
+    pub outputs: &'a [usize],
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+}
+
+/// Runs a loaded model's signatures; one executor a model version.
+///
+/// Runs may come from many threads at once. Dropping the executor frees the model.
+pub trait Executor: Send + Sync + 'static {
+    /// Runs in the calling thread; answers one tensor for each of `run.outputs`, in
+    /// their order.
+    fn run(&self, run: Run<'_>) -> Result<Vec<Tensor>, ServeError>;
+}

@@ -1,0 +1,90 @@
+//! A loaded model version: what a request needs once the registry has found it.
+
+use bytes::Bytes;
+
+use crate::cost::Cost;
+use crate::{DEFAULT_SIGNATURE, Executor, ServeError, Signature};
+
+/// A loaded version of a model. Held by every request that runs on it, so that the
+/// executor outlives the last of them.
+pub struct ServedModel {
+    /// The name it is served under.
+    pub name: String,
+    /// Its version number.
+    pub version: i64,
+    /// Encoded `tensorflow.serving.SignatureDefMap`: the model's signatures as its
+    /// file has them, for clients that ask.
+    pub signature_def_map: Bytes,
+    signatures: Vec<Signature>,
+    costs: Vec<Cost>,
+    executor: Box<dyn Executor>,
+}
+
+impl ServedModel {
+    /// A model that runs `signatures` on `executor`, which knows them by their index.
+    pub fn new(
+        (name, version): (String, i64),
+        signatures: Vec<Signature>,
+        signature_def_map: Bytes,
+        executor: Box<dyn Executor>,
+    ) -> Self {
+        let costs = signatures.iter().map(|_| Cost::new()).collect();
+        Self {
+            name,
+            version,
+            signature_def_map,
+            signatures,
+            costs,
+            executor,
+        }
+    }
+
+    /// The signatures that can be called, and those that can't with their reason.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    /// The signature of this name (empty: `serving_default`) and its index, or what
+    /// TensorFlow Serving answers where there is none.
+    pub fn signature(&self, name: &str) -> Result<(usize, &Signature), ServeError> {
+        let name = if name.is_empty() {
+            DEFAULT_SIGNATURE
+        } else {
+            name
+        };
+        let found = self
+            .signatures
+            .iter()
+            .enumerate()
+            .find(|(_, signature)| signature.name == name)
+            .ok_or_else(|| {
+                ServeError::failed_precondition(format!(
+                    "Serving signature key \"{name}\" not found."
+                ))
+            })?;
+        match &found.1.unusable {
+            None => Ok(found),
+            Some(reason) => Err(ServeError::failed_precondition(format!(
+                "Serving signature key \"{name}\" cannot be run: {reason}"
+            ))),
+        }
+    }
+
+    pub(crate) fn executor(&self) -> &dyn Executor {
+        &*self.executor
+    }
+
+    pub(crate) fn cost(&self, signature: usize) -> &Cost {
+        &self.costs[signature]
+    }
+}
+
+impl std::fmt::Debug for ServedModel {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "ServedModel({} version {})",
+            self.name, self.version
+        )
+    }
+}

@@ -1,0 +1,69 @@
+//! The threads that run what would hold an I/O thread up.
+
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use tokio::sync::oneshot;
+
+use crate::reply::{Outcome, Reply};
+use crate::{Call, ServeError};
+
+struct Entry {
+    call: Call,
+    reply: Reply,
+}
+
+/// A pool of threads and the queue before them. Dropped, it finishes what is queued.
+pub(crate) struct Runners {
+    queue: Option<Sender<Entry>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Runners {
+    pub(crate) fn start(count: usize) -> std::io::Result<Self> {
+        let (queue, entries) = unbounded();
+        let start_one = |index| {
+            let entries = entries.clone();
+            thread::Builder::new()
+                .name(format!("tensorwire-run-{index}"))
+                .spawn(move || run_entries(&entries))
+        };
+        Ok(Self {
+            threads: (0..count.max(1)).map(start_one).collect::<Result<_, _>>()?,
+            queue: Some(queue),
+        })
+    }
+
+    /// Queues a call; the receiver gets its answer, whatever happens.
+    pub(crate) fn submit(&self, call: Call) -> Result<oneshot::Receiver<Outcome>, ServeError> {
+        let (reply, answer) = Reply::new();
+        self.queue
+            .as_ref()
+            .and_then(|queue| queue.send(Entry { call, reply }).ok())
+            .ok_or_else(|| ServeError::unavailable("the server is shutting down"))?;
+        Ok(answer)
+    }
+}
+
+fn run_entries(entries: &Receiver<Entry>) {
+    while let Ok(Entry { call, reply }) = entries.recv() {
+        if !reply.is_abandoned() {
+            reply.send(call.run());
+        }
+    }
+}
+
+impl Drop for Runners {
+    fn drop(&mut self) {
+        self.queue = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Runners {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Runners({})", self.threads.len())
+    }
+}
