@@ -1,0 +1,14 @@
+//! Messages to tensors and back: the generated messages, the hot ones read and
+//! written by hand, and the text service's JSON. Knows no network and no model.
+
+pub mod proto;
+
+pub mod predict;
+pub mod tensor_proto;
+
+pub mod text;
+
+pub mod signatures;
+
+mod protobuf;
+pub use protobuf::Malformed;
