@@ -1,0 +1,50 @@
+//! Loading a SavedModel; called by the control plane, never on an I/O thread.
+
+use std::path::Path;
+
+use engine::{ServeError, ServedModel};
+use prost::Message;
+use wire::proto::serving::SignatureDefMap;
+
+use crate::Library;
+use crate::config::SessionOptions;
+use crate::executor::ModelExecutor;
+use crate::saved_model::SavedModel;
+use crate::session::Session;
+
+/// Loads the SavedModel directory at `path`, ready to run, as the version of a model
+/// `(name, version)`; in the calling thread, which takes as long as the model is large.
+///
+/// A signature that can't be run is kept, with its reason; the others work.
+///
+/// # Errors
+/// One sentence with the path: `NOT_FOUND` if the directory, its `saved_model.pb`, its
+/// variables or a graph with the tag `serve` is missing; `DATA_LOSS` if the file is
+/// corrupt; TensorFlow's own error where TensorFlow can't load it.
+pub fn load_saved_model(
+    library: &'static Library,
+    options: SessionOptions,
+    (name, version): (&str, i64),
+    path: &Path,
+) -> Result<ServedModel, ServeError> {
+    let model = SavedModel::read(path)?;
+    let session = Session::load(library.api(), options, path).map_err(|error| {
+        let message = format!(
+            "TensorFlow {} cannot load {}: {}",
+            library.version(),
+            path.display(),
+            error.message()
+        );
+        ServeError::new(error.kind(), message)
+    })?;
+    let (executor, signatures) = ModelExecutor::new(session, &model);
+    let map = SignatureDefMap {
+        signature_def: model.signatures,
+    };
+    Ok(ServedModel::new(
+        (name.to_owned(), version),
+        signatures,
+        map.encode_to_vec().into(),
+        Box::new(executor),
+    ))
+}

@@ -1,0 +1,183 @@
+//! What a SavedModel's graph says about how to run it, read from its file without
+//! building it: only the operations' types are looked at.
+
+use bytes::Bytes;
+use prost::{DecodeError, Message};
+
+/// `tensorflow.SavedModel`, reduced to its graphs.
+#[derive(Clone, PartialEq, Message)]
+struct SavedModel {
+    #[prost(message, repeated, tag = "2")]
+    meta_graphs: Vec<MetaGraph>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MetaGraph {
+    #[prost(message, optional, tag = "2")]
+    graph: Option<Graph>,
+    #[prost(message, optional, tag = "3")]
+    saver: Option<Saver>,
+}
+
+/// `tensorflow.GraphDef`.
+#[derive(Clone, PartialEq, Message)]
+struct Graph {
+    #[prost(message, repeated, tag = "1")]
+    nodes: Vec<Node>,
+    #[prost(message, optional, tag = "2")]
+    library: Option<FunctionLibrary>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct FunctionLibrary {
+    #[prost(message, repeated, tag = "1")]
+    functions: Vec<Function>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Function {
+    #[prost(message, repeated, tag = "3")]
+    nodes: Vec<Node>,
+}
+
+/// `tensorflow.NodeDef`.
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(bytes = "bytes", tag = "1")]
+    name: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    operation: Bytes,
+}
+
+/// `tensorflow.SaverDef`.
+#[derive(Clone, PartialEq, Message)]
+struct Saver {
+    #[prost(string, tag = "3")]
+    restore_operation: String,
+}
+
+/// Operations whose state a checkpoint brings back.
+const STORED: [&str; 10] = [
+    "VarHandleOp",
+    "VariableV2",
+    "Variable",
+    "AutoReloadVariable",
+    "MutableHashTable",
+    "MutableHashTableV2",
+    "MutableHashTableOfTensors",
+    "MutableHashTableOfTensorsV2",
+    "MutableDenseHashTable",
+    "MutableDenseHashTableV2",
+];
+
+/// TensorFlow 1's variables, which are written in place.
+const REFERENCE_VARIABLES: [&str; 3] = ["VariableV2", "Variable", "TemporaryVariable"];
+
+/// Operations that can run for ever without being one long kernel.
+const LOOPS: [&str; 7] = [
+    "While",
+    "StatelessWhile",
+    "For",
+    "Enter",
+    "RefEnter",
+    "NextIteration",
+    "RefNextIteration",
+];
+
+/// What there is to know of a graph before it is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outline {
+    /// Without its variables' values it cannot run.
+    pub(crate) needs_variables: bool,
+    /// An output may share memory that a later run writes to.
+    pub(crate) outputs_may_change: bool,
+    /// It has loops.
+    pub(crate) has_loops: bool,
+}
+
+impl Outline {
+    /// The outline of the meta graph at `index` of an encoded `SavedModel`.
+    /// Why it is corrupt, if it is.
+    pub(crate) fn read(saved_model: Bytes, index: usize) -> Result<Self, String> {
+        let mut model =
+            SavedModel::decode(saved_model).map_err(|error: DecodeError| error.to_string())?;
+        let meta_graph = model.meta_graphs.swap_remove(index);
+        let restores = meta_graph
+            .saver
+            .is_some_and(|saver| !saver.restore_operation.is_empty());
+        let graph = meta_graph.graph.unwrap_or_default();
+        let functions = graph.library.unwrap_or_default().functions;
+        let inner = || functions.iter().flat_map(|function| &function.nodes);
+        // TensorFlow does not look, and crashes.
+        let mut all = graph.nodes.iter().chain(inner());
+        if all.any(|node| node.name.is_empty() || node.operation.is_empty()) {
+            return Err("a node of its graph lacks a name or an operation".to_owned());
+        }
+        Ok(Self {
+            needs_variables: restores && has_any(&graph.nodes, &STORED),
+            outputs_may_change: has_any(&graph.nodes, &REFERENCE_VARIABLES),
+            has_loops: has_any(graph.nodes.iter().chain(inner()), &LOOPS),
+        })
+    }
+}
+
+fn has_any<'a>(nodes: impl IntoIterator<Item = &'a Node>, operations: &[&str]) -> bool {
+    let is_one = |node: &Node| operations.iter().any(|name| node.operation == *name);
+    nodes.into_iter().any(is_one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Function, FunctionLibrary, Graph, MetaGraph, Node, Outline, SavedModel, Saver};
+    use prost::Message;
+
+    fn nodes(operations: &[&'static str]) -> Vec<Node> {
+        let node = |name: &&'static str| Node {
+            name: "node".into(),
+            operation: (*name).into(),
+        };
+        operations.iter().map(node).collect()
+    }
+
+    fn outline(operations: &[&'static str], inner: &[&'static str], restore: &str) -> Outline {
+        let function = Function {
+            nodes: nodes(inner),
+        };
+        let graph = Graph {
+            nodes: nodes(operations),
+            library: Some(FunctionLibrary {
+                functions: vec![function],
+            }),
+        };
+        let meta_graph = MetaGraph {
+            graph: Some(graph),
+            saver: Some(Saver {
+                restore_operation: restore.to_owned(),
+            }),
+        };
+        let model = SavedModel {
+            meta_graphs: vec![MetaGraph::default(), meta_graph],
+        };
+        Outline::read(model.encode_to_vec().into(), 1).unwrap()
+    }
+
+    #[test]
+    fn variables_are_needed_where_they_are_restored() {
+        assert!(outline(&["Const", "VarHandleOp"], &[], "restore").needs_variables);
+        assert!(!outline(&["VarHandleOp"], &[], "").needs_variables);
+        assert!(!outline(&["Placeholder"], &["RestoreV2"], "restore").needs_variables);
+    }
+
+    #[test]
+    fn only_reference_variables_change_in_place() {
+        assert!(outline(&["VariableV2"], &[], "").outputs_may_change);
+        assert!(!outline(&["VarHandleOp"], &[], "").outputs_may_change);
+    }
+
+    #[test]
+    fn loops_are_found_in_functions_too() {
+        assert!(outline(&["Enter"], &[], "").has_loops);
+        assert!(outline(&["Add"], &["StatelessWhile"], "").has_loops);
+        assert!(!outline(&["Add"], &["Mul"], "").has_loops);
+    }
+}

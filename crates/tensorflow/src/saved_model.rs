@@ -1,0 +1,157 @@
+//! A SavedModel directory, read and checked before TensorFlow sees it: TensorFlow
+//! loads some broken ones without a word and fails each of their runs.
+
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use engine::{Kind, ServeError};
+use prost::Message;
+use wire::proto::tensorflow::{MetaGraphDef, SavedModel as SavedModelMessage, SignatureDef};
+
+use crate::outline::Outline;
+
+/// The tag of the graph that is served; it must have no other.
+pub(crate) const SERVE_TAG: &CStr = c"serve";
+
+const FILE_NAME: &str = "saved_model.pb";
+
+/// Other forms of the file, which TensorFlow reads and we do not.
+const OTHER_FORMS: [&str; 2] = ["saved_model.pbtxt", "saved_model.cpb"];
+
+/// What a SavedModel directory's file says.
+#[derive(Debug)]
+pub(crate) struct SavedModel {
+    /// All signatures of the served graph.
+    pub(crate) signatures: BTreeMap<String, SignatureDef>,
+    /// What its graph needs.
+    pub(crate) outline: Outline,
+}
+
+impl SavedModel {
+    /// Reads the directory at `path`.
+    pub(crate) fn read(path: &Path) -> Result<Self, ServeError> {
+        let bytes = read_file(path)?;
+        let file = path.join(FILE_NAME);
+        let corrupt = |reason: String| {
+            let message = format!("{} is corrupt: {reason}", file.display());
+            ServeError::new(Kind::DataLoss, message)
+        };
+        let message = SavedModelMessage::decode(bytes.clone())
+            .map_err(|error| corrupt(error.to_string()))?;
+        let index = served_graph(&message.meta_graphs, &file)?;
+        let outline = Outline::read(bytes, index).map_err(corrupt)?;
+        if outline.needs_variables {
+            check_variables(path)?;
+        }
+        let mut meta_graphs = message.meta_graphs;
+        Ok(Self {
+            signatures: meta_graphs.swap_remove(index).signature_def,
+            outline,
+        })
+    }
+}
+
+fn read_file(path: &Path) -> Result<Bytes, ServeError> {
+    let cannot_read = |what: &Path, error: io::Error| {
+        let message = format!("cannot read {}: {error}", what.display());
+        ServeError::new(kind_of(&error), message)
+    };
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let message = format!("there is no directory {}", path.display());
+            return Err(ServeError::not_found(message));
+        }
+        Err(error) => return Err(cannot_read(path, error)),
+    };
+    if !metadata.is_dir() {
+        return Err(ServeError::failed_precondition(format!(
+            "{} is a file; a SavedModel is a directory",
+            path.display()
+        )));
+    }
+    let file = path.join(FILE_NAME);
+    match fs::read(&file) {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(no_saved_model(path)),
+        Err(error) => Err(cannot_read(&file, error)),
+    }
+}
+
+fn no_saved_model(path: &Path) -> ServeError {
+    let path_text = path.display();
+    if let Some(form) = OTHER_FORMS.iter().find(|form| path.join(form).is_file()) {
+        return ServeError::unimplemented(format!(
+            "{path_text} holds a SavedModel as {form}; only {FILE_NAME} can be served"
+        ));
+    }
+    // TensorFlow Serving's words, which its clients match on.
+    ServeError::not_found(format!(
+        "Specified file path does not appear to contain a SavedModel bundle \
+         (should have a file called `{FILE_NAME}`)\nSpecified file path: {path_text}"
+    ))
+}
+
+fn kind_of(error: &io::Error) -> Kind {
+    match error.kind() {
+        io::ErrorKind::NotFound => Kind::NotFound,
+        io::ErrorKind::PermissionDenied => Kind::PermissionDenied,
+        _ => Kind::Unavailable,
+    }
+}
+
+/// The index of the first graph whose only tag is [`SERVE_TAG`]: TensorFlow's choice.
+fn served_graph(graphs: &[MetaGraphDef], file: &Path) -> Result<usize, ServeError> {
+    fn tags(graph: &MetaGraphDef) -> &[String] {
+        graph
+            .meta_info_def
+            .as_ref()
+            .map_or(&[], |info| info.tags.as_slice())
+    }
+    let is_served = |graph: &MetaGraphDef| {
+        !tags(graph).is_empty()
+            && tags(graph)
+                .iter()
+                .all(|tag| tag.as_bytes() == SERVE_TAG.to_bytes())
+    };
+    if let Some(index) = graphs.iter().position(is_served) {
+        return Ok(index);
+    }
+    let file = file.display();
+    if graphs.is_empty() {
+        return Err(ServeError::new(
+            Kind::DataLoss,
+            format!("{file} is corrupt: it holds no graph"),
+        ));
+    }
+    let sets: Vec<String> = graphs
+        .iter()
+        .map(|graph| format!("{{{}}}", tags(graph).join(", ")))
+        .collect();
+    Err(ServeError::not_found(format!(
+        "{file} has no graph with the tag set {{{}}}; it has {}",
+        SERVE_TAG.to_string_lossy(),
+        sets.join(", ")
+    )))
+}
+
+fn check_variables(path: &Path) -> Result<(), ServeError> {
+    let folder = path.join("variables");
+    let index = folder.join("variables.index");
+    let missing = if !folder.is_dir() {
+        &folder
+    } else if !index.is_file() {
+        &index
+    } else {
+        return Ok(());
+    };
+    Err(ServeError::not_found(format!(
+        "the SavedModel in {} is incomplete: its graph has variables, but there is no {}",
+        path.display(),
+        missing.display(),
+    )))
+}
