@@ -1,0 +1,174 @@
+//! Taking a unary call's one message off the wire.
+
+use bytes::{Buf, Bytes, BytesMut};
+use engine::ServeError;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use super::compression::Compression;
+
+/// A flag and a length before each message.
+const PREFIX: usize = 5;
+
+/// The largest buffer that is reserved on a length's word alone. A client that names
+/// a large one gets memory as it sends, not as it promises.
+const RESERVE_LIMIT: usize = 4 << 20;
+
+/// Reads the message, of at most `limit` bytes, compressed or not.
+pub(super) async fn read(
+    mut body: Incoming,
+    compression: Compression,
+    limit: usize,
+) -> Result<Bytes, ServeError> {
+    let mut received = Received::default();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            ServeError::new(
+                engine::Kind::Cancelled,
+                format!("the request broke off: {error}"),
+            )
+        })?;
+        if let Ok(data) = frame.into_data() {
+            received.push(data, limit)?;
+        }
+    }
+    let (compressed, message) = received.message()?;
+    if compressed {
+        compression.decompress(&message, limit)
+    } else {
+        Ok(message)
+    }
+}
+
+/// What has arrived of a message: at first the one chunk that most requests are, then
+/// a buffer.
+#[derive(Default)]
+struct Received {
+    first: Bytes,
+    buffer: BytesMut,
+}
+
+impl Received {
+    fn push(&mut self, chunk: Bytes, limit: usize) -> Result<(), ServeError> {
+        if self.first.is_empty() && self.buffer.is_empty() {
+            self.first = chunk;
+        } else {
+            if self.buffer.is_empty() {
+                let promised = prefix(&self.first).map_or(0, |(_, length)| length);
+                self.buffer.reserve(promised.min(RESERVE_LIMIT) + PREFIX);
+                self.buffer.extend_from_slice(&self.first);
+                self.first = Bytes::new();
+            }
+            self.buffer.extend_from_slice(&chunk);
+        }
+        match prefix(self.bytes()) {
+            Some((_, length)) if length > limit => Err(ServeError::resource_exhausted(format!(
+                "Received message larger than max ({length} vs. {limit})"
+            ))),
+            Some((_, length)) if self.bytes().len() - PREFIX > length => Err(extra(length)),
+            _ => Ok(()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        if self.buffer.is_empty() {
+            &self.first
+        } else {
+            &self.buffer
+        }
+    }
+
+    /// The compression flag and the message, once the body has ended.
+    fn message(self) -> Result<(bool, Bytes), ServeError> {
+        let mut bytes = if self.buffer.is_empty() {
+            self.first
+        } else {
+            self.buffer.freeze()
+        };
+        let Some((flag, length)) = prefix(&bytes) else {
+            return Err(ServeError::internal(format!(
+                "the request ended after {} of the {PREFIX} bytes before its message",
+                bytes.len()
+            )));
+        };
+        bytes.advance(PREFIX);
+        if bytes.len() < length {
+            return Err(ServeError::internal(format!(
+                "the request ended after {} of its message's {length} bytes",
+                bytes.len()
+            )));
+        }
+        match flag {
+            0 => Ok((false, bytes)),
+            1 => Ok((true, bytes)),
+            _ => Err(ServeError::internal(format!(
+                "the flag before the message is {flag}, neither 0 (plain) nor 1 (compressed)"
+            ))),
+        }
+    }
+}
+
+fn prefix(bytes: &[u8]) -> Option<(u8, usize)> {
+    let (flag, rest) = bytes.split_first()?;
+    let length = rest.first_chunk::<4>()?;
+    Some((*flag, u32::from_be_bytes(*length) as usize))
+}
+
+fn extra(length: usize) -> ServeError {
+    ServeError::internal(format!(
+        "the request goes on after its one message of {length} bytes"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Received;
+    use bytes::Bytes;
+    use engine::Kind;
+
+    fn receive(chunks: &[&'static [u8]], limit: usize) -> Result<(bool, Bytes), Kind> {
+        let mut received = Received::default();
+        for chunk in chunks {
+            received
+                .push(Bytes::from_static(chunk), limit)
+                .map_err(|error| error.kind())?;
+        }
+        received.message().map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn whole_and_in_pieces() {
+        let whole = Ok((false, Bytes::from_static(b"abc")));
+        assert_eq!(receive(&[b"\0\0\0\0\x03abc"], 3), whole);
+        assert_eq!(receive(&[b"\0\0", b"\0\0\x03a", b"bc"], 3), whole);
+        assert_eq!(
+            receive(&[b"\x01\0\0\0\0"], 3),
+            Ok((true, Bytes::from_static(b"")))
+        );
+    }
+
+    #[test]
+    fn too_large_is_refused_by_its_length_alone() {
+        assert_eq!(
+            receive(&[b"\0\xc0\0\0\0a"], 1 << 31),
+            Err(Kind::ResourceExhausted)
+        );
+        assert_eq!(
+            receive(&[b"\0\0\0", b"\0\x04a"], 3),
+            Err(Kind::ResourceExhausted)
+        );
+    }
+
+    #[test]
+    fn broken_framing() {
+        assert_eq!(receive(&[], 100), Err(Kind::Internal));
+        for chunk in [
+            &b"\0\0"[..],
+            b"\0\0\0\0\x03ab",
+            b"\0\0\0\0\x03abcd",
+            b"\x02\0\0\0\0",
+        ] {
+            assert_eq!(receive(&[chunk], 100), Err(Kind::Internal), "{chunk:?}");
+        }
+    }
+}

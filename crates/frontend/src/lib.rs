@@ -1,0 +1,21 @@
+//! Wire in and out. In the order a connection comes in: the server opens a listener
+//! and starts I/O threads, the acceptor hands each connection to the thread with the
+//! fewest, the connection splits into requests, routes finds each one's service, and
+//! grpc/ takes messages off the wire and puts replies back on it.
+
+mod server;
+pub use server::{ListenError, Server, ServerOptions};
+
+mod acceptor;
+mod io_thread;
+
+mod drain;
+
+mod connection;
+mod routes;
+
+mod app;
+mod grpc;
+
+mod services;
+pub use services::text::{TextCall, TextReply};

@@ -1,0 +1,124 @@
+//! `tensorflow.serving.PredictionService/Predict`: tensors in, tensors out.
+
+use bytes::Bytes;
+use engine::{
+    Call as EngineCall, DEFAULT_SIGNATURE, InputSource, ModelSelector, ServeError, ServedModel,
+    Signature, Version,
+};
+use tensor::Tensor;
+use wire::predict::{self, ModelSpec, PredictReply, PredictRequest};
+use wire::tensor_proto::{Encoding, TensorProtoError, decode_tensor};
+
+use crate::app::App;
+use crate::grpc::{Call, Frame};
+
+/// The metadata by which a caller asks for `tensor_content` in the reply. The default
+/// are typed values, as TensorFlow Serving's clients expect them.
+const ENCODING_KEY: &str = "tensorwire-encoding";
+const ENCODING_TENSOR_CONTENT: &str = "tensor_content";
+
+/// Answers one request.
+pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Frame, ServeError> {
+    let request = predict::decode_request(&message).map_err(|error| {
+        ServeError::internal(format!(
+            "cannot parse the request as tensorflow.serving.PredictRequest: {error}"
+        ))
+    })?;
+    let spec = request
+        .spec
+        .ok_or_else(|| ServeError::invalid_argument("Missing ModelSpec"))?;
+    let model = app.engine.registry.find(selector(&spec))?;
+    let (index, signature) = model.signature(spec.signature_name)?;
+
+    let inputs = decode_inputs(signature, &request, &message, app.max_message_bytes)?;
+    let wanted = signature.bind_outputs(&request.output_filter)?;
+    let engine_call = EngineCall::new(
+        model.clone(),
+        index,
+        inputs,
+        wanted.clone(),
+        call.deadline()?,
+    )?;
+    let outputs = app.engine.dispatcher.dispatch(engine_call).await?;
+
+    let aliases = wanted
+        .iter()
+        .map(|position| signature.outputs[*position].alias.as_str());
+    let outputs: Vec<(&str, &Tensor)> = aliases.zip(&outputs).collect();
+    encode(app, &call, &model, &spec, &outputs)
+}
+
+fn selector<'a>(spec: &ModelSpec<'a>) -> ModelSelector<'a> {
+    ModelSelector {
+        name: spec.name,
+        version: match spec.version {
+            predict::Version::Latest => Version::Latest,
+            predict::Version::Number(number) => Version::Number(number),
+            predict::Version::Label(label) => Version::Label(label),
+        },
+    }
+}
+
+/// One tensor for each of the signature's inputs.
+fn decode_inputs(
+    signature: &Signature,
+    request: &PredictRequest<'_>,
+    message: &Bytes,
+    limit: usize,
+) -> Result<Vec<Tensor>, ServeError> {
+    let names: Vec<&str> = request.inputs.iter().map(|input| input.name).collect();
+    let sources = signature.bind_inputs(&names)?;
+    // What a few bytes may declare is bounded for the request as a whole.
+    let mut room = limit;
+    let mut tensors = Vec::with_capacity(sources.len());
+    for (input, source) in signature.inputs.iter().zip(sources) {
+        let tensor = match source {
+            InputSource::Default => signature.defaults[&input.alias].clone(),
+            InputSource::Request(position) => {
+                let encoded = request.inputs[position].tensor;
+                let tensor = decode_tensor(message, encoded, room)
+                    .map_err(|error| parsing_error(&input.alias, &error))?;
+                let bytes = tensor.shape().elements() * tensor.dtype().size().unwrap_or(1);
+                room = room.saturating_sub(bytes);
+                tensor
+            }
+        };
+        tensors.push(tensor);
+    }
+    Ok(tensors)
+}
+
+fn parsing_error(alias: &str, error: &TensorProtoError) -> ServeError {
+    match error {
+        TensorProtoError::TooLarge { .. } => {
+            ServeError::resource_exhausted(format!("input {alias}: {error}"))
+        }
+        // TensorFlow Serving says no more than this, and clients compare it.
+        _ => ServeError::invalid_argument(format!("tensor parsing error: {alias}")),
+    }
+}
+
+fn encode(
+    app: &App,
+    call: &Call,
+    model: &ServedModel,
+    spec: &ModelSpec<'_>,
+    outputs: &[(&str, &Tensor)],
+) -> Result<Frame, ServeError> {
+    let asked = || call.metadata(ENCODING_KEY) == Some(ENCODING_TENSOR_CONTENT);
+    let reply = PredictReply {
+        model_name: spec.name,
+        version: model.version,
+        signature_name: match spec.signature_name {
+            "" => DEFAULT_SIGNATURE,
+            name => name,
+        },
+        outputs,
+        encoding: if app.tensor_content || asked() {
+            Encoding::TensorContent
+        } else {
+            Encoding::TypedFields
+        },
+    };
+    Frame::new(reply.encoded_len(), |buffer| reply.write(buffer))
+}

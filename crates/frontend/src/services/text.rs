@@ -1,0 +1,169 @@
+//! `prediction_service.PredictionService/Predict`: text in, JSON out. Whatever goes
+//! wrong is told in the reply's `error_message`; the call itself goes well.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use engine::{
+    Call as EngineCall, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError, ServedModel,
+    Signature, Version,
+};
+use tensor::Tensor;
+use wire::proto::prediction_service::{PredictionRequest, PredictionResponse};
+use wire::text::{InputForm, parse_inputs, write_outputs};
+
+use crate::app::App;
+use crate::grpc::{self, Call, Frame};
+
+/// The metadata that names the model.
+const MODEL_KEY: &str = "model";
+
+/// Answers one request.
+pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Frame, ServeError> {
+    let request: PredictionRequest = grpc::decode(message, "prediction_service.PredictionRequest")?;
+    let name = call.metadata(MODEL_KEY).or(app.default_model.as_deref());
+    let deadline = call.deadline()?;
+    let outcome = predict(&app.engine, name, &request.input_data, deadline).await;
+    Frame::of(&match outcome {
+        Ok(prediction) => PredictionResponse {
+            prediction,
+            error_message: String::new(),
+        },
+        Err(error) => PredictionResponse {
+            prediction: String::new(),
+            error_message: error.message().to_owned(),
+        },
+    })
+}
+
+async fn predict(
+    engine: &Engine,
+    name: Option<&str>,
+    text: &str,
+    deadline: Option<Instant>,
+) -> Result<String, ServeError> {
+    let TextCall { call, reply } = TextCall::new(engine, name, text, deadline)?;
+    reply.write(&engine.dispatcher.dispatch(call).await?)
+}
+
+/// A text, ready to run.
+#[derive(Debug)]
+pub struct TextCall {
+    /// What to run.
+    pub call: EngineCall,
+    /// What makes a text of its outputs.
+    pub reply: TextReply,
+}
+
+impl TextCall {
+    /// Reads `text` as the inputs of the model of this name; without a name, of the
+    /// only model there is.
+    pub fn new(
+        engine: &Engine,
+        name: Option<&str>,
+        text: &str,
+        deadline: Option<Instant>,
+    ) -> Result<Self, ServeError> {
+        let model = find_model(engine, name)?;
+        let (index, signature) = find_signature(&model)?;
+        let forms: Vec<InputForm<'_>> = signature
+            .inputs
+            .iter()
+            .map(|input| InputForm {
+                alias: &input.alias,
+                dtype: input.dtype,
+                shape: input.shape.as_deref(),
+                optional: signature.defaults.contains_key(&input.alias),
+            })
+            .collect();
+        let parsed = parse_inputs(text, &forms)
+            .map_err(|error| ServeError::invalid_argument(error.to_string()))?;
+        let inputs = signature
+            .inputs
+            .iter()
+            .zip(parsed.tensors)
+            .map(|(input, tensor)| {
+                tensor.unwrap_or_else(|| signature.defaults[&input.alias].clone())
+            })
+            .collect();
+        let outputs = (0..signature.outputs.len()).collect();
+        Ok(Self {
+            call: EngineCall::new(Arc::clone(&model), index, inputs, outputs, deadline)?,
+            reply: TextReply {
+                signature: index,
+                drop_batch: parsed.batch_added,
+                model,
+            },
+        })
+    }
+}
+
+/// What the outputs of a [`TextCall`] become.
+#[derive(Debug)]
+pub struct TextReply {
+    model: Arc<ServedModel>,
+    signature: usize,
+    drop_batch: bool,
+}
+
+impl TextReply {
+    /// The outputs, one for each of the signature's, as JSON.
+    pub fn write(&self, outputs: &[Tensor]) -> Result<String, ServeError> {
+        let signature = &self.model.signatures()[self.signature];
+        let aliases = signature.outputs.iter().map(|output| output.alias.as_str());
+        let named: Vec<(&str, &Tensor)> = aliases.zip(outputs).collect();
+        write_outputs(&named, self.drop_batch)
+            .map_err(|error| ServeError::internal(error.to_string()))
+    }
+}
+
+fn find_model(engine: &Engine, name: Option<&str>) -> Result<Arc<ServedModel>, ServeError> {
+    let registry = &engine.registry;
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => registry
+            .only_name()
+            .ok_or_else(|| several(&registry.names()))?,
+    };
+    let found = registry.find(ModelSelector {
+        name: &name,
+        version: Version::Latest,
+    });
+    found.map_err(|error| match error.kind() {
+        // This service's callers know nothing of servables.
+        Kind::NotFound => ServeError::not_found(format!(
+            "there is no model \"{name}\" that is ready; served are: {}",
+            registry.names().join(", ")
+        )),
+        _ => error,
+    })
+}
+
+fn several(names: &[String]) -> ServeError {
+    if names.is_empty() {
+        return ServeError::unavailable("no model is served yet");
+    }
+    ServeError::invalid_argument(format!(
+        "several models are served ({}): name one in the call's metadata, under the key \
+         \"{MODEL_KEY}\"",
+        names.join(", ")
+    ))
+}
+
+/// The default signature, or the only one that can be run.
+fn find_signature(model: &ServedModel) -> Result<(usize, &Signature), ServeError> {
+    let mut usable = model
+        .signatures()
+        .iter()
+        .enumerate()
+        .filter(|(_, signature)| signature.unusable.is_none());
+    match (
+        model.signature(DEFAULT_SIGNATURE),
+        usable.next(),
+        usable.next(),
+    ) {
+        (Err(_), Some(only), None) => Ok(only),
+        (default, _, _) => default,
+    }
+}
