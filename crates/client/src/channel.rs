@@ -1,0 +1,277 @@
+//! Calls, from the choice of a server to the decoded reply. May be used from any
+//! thread, and after a `fork` in the child too, which makes its own connections.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+use tonic::client::Grpc;
+
+use crate::address::Address;
+use crate::balance::Balance;
+use crate::codec::RawCodec;
+use crate::connection::connect_lazily;
+use crate::error::ClientError;
+use crate::failure::{Cause, Failure};
+use crate::fork::PerProcess;
+use crate::metadata::UserMetadata;
+use crate::options::ChannelOptions;
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::retry::Retries;
+
+/// Connections to one or more servers that offer the same.
+pub struct Channel {
+    addresses: Vec<Address>,
+    options: ChannelOptions,
+    closed: AtomicBool,
+    live: PerProcess<Live>,
+}
+
+/// What belongs to one process.
+struct Live {
+    connections: Vec<Grpc<tonic::transport::Channel>>,
+    balance: Balance,
+    closing: CancellationToken,
+}
+
+/// How one call is made.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// The time it may take, retries and all; `None`: any.
+    pub timeout: Option<Duration>,
+    /// What is sent along.
+    pub metadata: UserMetadata,
+    /// Keep trying until the deadline while no server is available.
+    pub wait_for_ready: bool,
+}
+
+/// Where a call has got to, for the message if its deadline passes there.
+#[derive(Default)]
+struct Progress<'a> {
+    address: &'a str,
+    failed: Option<ClientError>,
+}
+
+/// One call, as all of its attempts see it.
+struct Attempts<'a> {
+    channel: &'a Channel,
+    live: &'a Live,
+    request: &'a Request,
+    options: &'a CallOptions,
+    deadline: Option<Instant>,
+}
+
+impl Channel {
+    /// Connects when first used.
+    pub fn new<S: AsRef<str>>(
+        addresses: &[S],
+        options: ChannelOptions,
+    ) -> Result<Self, ClientError> {
+        if addresses.is_empty() {
+            let message = "a client needs the address of at least one server";
+            return Err(ClientError::local(Code::InvalidArgument, message));
+        }
+        Ok(Self {
+            addresses: addresses
+                .iter()
+                .map(|text| Address::parse(text.as_ref()))
+                .collect::<Result<_, _>>()?,
+            options,
+            closed: AtomicBool::new(false),
+            live: PerProcess::new(),
+        })
+    }
+
+    /// Makes a call. Dropping the future gives the call up and tells the server.
+    ///
+    /// Must run on the client's runtime: see [`crate::block_on`] and [`crate::spawn`].
+    pub async fn call(
+        &self,
+        request: &Request,
+        options: &CallOptions,
+    ) -> Result<Reply, ClientError> {
+        self.check(request)?;
+        let live = self.live.get_or_try_make(|| self.connect())?;
+        if self.closed.load(Ordering::SeqCst) {
+            // Closed between the check and the making: nobody else lets go of it.
+            self.live.clear();
+            return Err(closed());
+        }
+        let attempts = Attempts {
+            channel: self,
+            live: &live,
+            request,
+            options,
+            // A deadline beyond what the clock can say is none.
+            deadline: options
+                .timeout
+                .and_then(|timeout| Instant::now().checked_add(timeout)),
+        };
+        let mut progress = Progress::default();
+        let result = tokio::select! {
+            biased;
+            () = live.closing.cancelled() => {
+                let message = "the client was closed during the call";
+                Err(ClientError::at(Code::Cancelled, message, progress.address))
+            }
+            result = attempts.run(&mut progress) => result,
+        };
+        result.or_else(|error| Reply::from_error(request.method, &error).ok_or(error))
+    }
+
+    /// Ends calls under way with CANCELLED and closes the connections. Later calls fail.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        if let Some(live) = self.live.get() {
+            live.closing.cancel();
+        }
+        self.live.clear();
+    }
+
+    fn check(&self, request: &Request) -> Result<(), ClientError> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        let limit = self.options.max_message_bytes;
+        if request.message.len() > limit {
+            let message = format!(
+                "the request is {} bytes long; max_message_bytes allows {limit}",
+                request.message.len()
+            );
+            return Err(ClientError::local(Code::ResourceExhausted, message));
+        }
+        Ok(())
+    }
+
+    fn connect(&self) -> Result<Live, ClientError> {
+        let addresses = self.addresses.iter();
+        Ok(Live {
+            connections: addresses
+                .map(|address| connect_lazily(address, &self.options))
+                .collect::<Result<_, _>>()?,
+            balance: Balance::new(self.addresses.len()),
+            closing: CancellationToken::new(),
+        })
+    }
+}
+
+fn closed() -> ClientError {
+    ClientError::local(
+        Code::FailedPrecondition,
+        "the client is closed; make a new one",
+    )
+}
+
+impl<'a> Attempts<'a> {
+    async fn run(&self, progress: &mut Progress<'a>) -> Result<Reply, ClientError> {
+        let Some(deadline) = self.deadline else {
+            return self.until_answered(progress).await;
+        };
+        match timeout_at(deadline, self.until_answered(progress)).await {
+            Ok(result) => result,
+            Err(_) => Err(self.deadline_exceeded(progress)),
+        }
+    }
+
+    async fn until_answered(&self, progress: &mut Progress<'a>) -> Result<Reply, ClientError> {
+        let waiting = self.options.wait_for_ready;
+        let addresses = &self.channel.addresses;
+        let mut retries = Retries::new(&self.channel.options, addresses.len(), waiting);
+        let mut last = None;
+        loop {
+            let index = self.live.balance.pick(last);
+            last = Some(index);
+            progress.address = &addresses[index].name;
+            let failure = match self.attempt(index).await {
+                Ok(message) => return self.read(&message, progress.address),
+                Err(failure) => failure,
+            };
+            if failure.cause == Cause::Expired {
+                return Err(self.deadline_exceeded(progress));
+            }
+            let Some(pause) = retries.pause_after(&failure) else {
+                return Err(failure.error);
+            };
+            let too_late = |deadline| Instant::now() + pause >= deadline;
+            if !waiting && self.deadline.is_some_and(too_late) {
+                return Err(failure.error);
+            }
+            progress.failed = Some(failure.error);
+            sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self, index: usize) -> Result<Bytes, Failure> {
+        let address = self.channel.addresses[index].name.as_str();
+        let mut connection = self.live.connections[index].clone();
+        let sent = async {
+            connection
+                .ready()
+                .await
+                .map_err(|error| tonic::Status::from_error(Box::new(error)))?;
+            let codec = RawCodec {
+                request_bytes: self.request.message.len(),
+            };
+            let path = PathAndQuery::from_static(self.request.method.path());
+            connection.unary(self.headed_request(), path, codec).await
+        };
+        match sent.await {
+            Ok(response) => {
+                self.live.balance.mark_up(index);
+                Ok(response.into_inner())
+            }
+            Err(status) => {
+                let failure = Failure::from_status(&status, address);
+                match failure.cause {
+                    Cause::Answered => self.live.balance.mark_up(index),
+                    Cause::Unreached => self.live.balance.mark_down(index),
+                    Cause::Lost | Cause::Expired => {}
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn headed_request(&self) -> tonic::Request<Bytes> {
+        let mut request = tonic::Request::new(self.request.message.clone());
+        let metadata = request.metadata_mut();
+        *metadata = self.options.metadata.0.clone();
+        for entry in self.request.metadata.iter() {
+            if let tonic::metadata::KeyAndValueRef::Ascii(key, value) = entry {
+                // What the user says himself has precedence.
+                metadata
+                    .entry(key)
+                    .map(|entry| entry.or_insert(value.clone()))
+                    .ok();
+            }
+        }
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+        request
+    }
+
+    fn read(&self, message: &Bytes, address: &str) -> Result<Reply, ClientError> {
+        let limit = self.channel.options.max_message_bytes;
+        Reply::decode(self.request.method, message, limit).map_err(|why| {
+            let message = format!("the reply of {address} can't be read: {why}");
+            ClientError::at(Code::Internal, message, address)
+        })
+    }
+
+    fn deadline_exceeded(&self, progress: &Progress<'_>) -> ClientError {
+        // To the millisecond: finer is noise from what the caller did before.
+        let millis = self.options.timeout.unwrap_or_default().as_secs_f64() * 1e3;
+        let seconds = millis.round() / 1e3;
+        let message = match &progress.failed {
+            Some(error) => format!("no answer within {seconds} s; the last attempt: {error}"),
+            None => format!("no answer within {seconds} s"),
+        };
+        ClientError::at(Code::DeadlineExceeded, message, progress.address)
+    }
+}

@@ -1,0 +1,88 @@
+//! `Channel`: connections to servers, and calls over them.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::CallOptions;
+use pyo3::prelude::*;
+use tokio::time::timeout;
+
+use super::call::Call;
+use super::native_error;
+use super::options::{Entries, call_options, channel_options};
+use super::reply::OwnedReply;
+use super::request::Request;
+
+/// How long a waiting thread sleeps before it looks whether Ctrl-C was pressed: short
+/// to a person, and rare enough to cost nothing.
+const SIGNAL_CHECK: Duration = Duration::from_millis(100);
+
+/// Connections to one or more servers; may be used from any thread.
+#[pyclass(frozen, module = "tensorwire._core")]
+pub(crate) struct Channel(Arc<client::Channel>);
+
+#[pymethods]
+impl Channel {
+    #[new]
+    fn new(addresses: Vec<String>, options: &str) -> PyResult<Self> {
+        client::Channel::new(&addresses, channel_options(options)?)
+            .map(|channel| Self(Arc::new(channel)))
+            .map_err(|error| native_error(&error))
+    }
+
+    /// Sends and waits.
+    fn call(
+        &self,
+        py: Python<'_>,
+        request: &Request,
+        timeout: Option<f64>,
+        metadata: Entries,
+        wait_for_ready: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let options = call_options(timeout, metadata, wait_for_ready)?;
+        self.wait(py, &request.0, &options)?.into_python(py)
+    }
+
+    /// Sends without waiting.
+    fn start(
+        &self,
+        request: &Request,
+        timeout: Option<f64>,
+        metadata: Entries,
+        wait_for_ready: bool,
+        done: Py<PyAny>,
+    ) -> PyResult<Call> {
+        let options = call_options(timeout, metadata, wait_for_ready)?;
+        Call::start(Arc::clone(&self.0), request.0.clone(), options, done)
+    }
+
+    /// Ends calls under way with CANCELLED and closes the connections.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+}
+
+impl Channel {
+    fn wait(
+        &self,
+        py: Python<'_>,
+        request: &client::Request,
+        options: &CallOptions,
+    ) -> PyResult<OwnedReply> {
+        let mut call = pin!(self.0.call(request, options));
+        loop {
+            let result = py.detach(|| {
+                let waited = async { timeout(SIGNAL_CHECK, &mut call).await.ok() };
+                client::block_on(waited)?
+                    .map(|result| result.map(OwnedReply::from))
+                    .transpose()
+            });
+            match result.map_err(|error| native_error(&error))? {
+                Some(reply) => return Ok(reply),
+                // An error leaves this function, which drops the call.
+                None => py.check_signals()?,
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The client's classes: `Request`, `Channel` and `Call`.
+
+use pyo3::prelude::*;
+
+mod options;
+
+mod request;
+pub(crate) use request::Request;
+
+mod channel;
+pub(crate) use channel::Channel;
+
+mod call;
+pub(crate) use call::Call;
+
+mod completions;
+
+mod reply;
+
+fn native_error(error: &client::ClientError) -> PyErr {
+    crate::error::native_error(
+        client::code_name(error.code()),
+        error.message(),
+        error.address(),
+    )
+}

@@ -1,0 +1,82 @@
+//! What a channel and a call are told, from Python's values.
+
+use std::time::Duration;
+
+use client::{CallOptions, ChannelOptions, MetadataValue, UserMetadata};
+use pyo3::prelude::*;
+use serde::Deserialize;
+
+use super::native_error;
+use crate::error::invalid_argument;
+
+/// The channel's options as the JSON has them; times are in seconds.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    connect_timeout: f64,
+    keepalive_time: Option<f64>,
+    keepalive_timeout: f64,
+    retries: u32,
+    retry_initial_backoff: f64,
+    retry_max_backoff: f64,
+    max_message_bytes: usize,
+    user_agent: String,
+}
+
+/// Reads a channel's options.
+pub(super) fn channel_options(json: &str) -> PyResult<ChannelOptions> {
+    let options: Options = serde_json::from_str(json)
+        .map_err(|error| invalid_argument(&format!("the channel's options: {error}")))?;
+    Ok(ChannelOptions {
+        connect_timeout: duration("connect_timeout", options.connect_timeout)?,
+        keepalive_time: options
+            .keepalive_time
+            .map(|seconds| duration("keepalive_time", seconds))
+            .transpose()?,
+        keepalive_timeout: duration("keepalive_timeout", options.keepalive_timeout)?,
+        retries: options.retries,
+        retry_initial_backoff: duration("retry_initial_backoff", options.retry_initial_backoff)?,
+        retry_max_backoff: duration("retry_max_backoff", options.retry_max_backoff)?,
+        max_message_bytes: options.max_message_bytes,
+        user_agent: options.user_agent,
+    })
+}
+
+/// One metadata entry's value.
+#[derive(FromPyObject)]
+pub(super) enum EntryValue {
+    #[pyo3(transparent)]
+    Text(String),
+    #[pyo3(transparent)]
+    Bytes(Vec<u8>),
+}
+
+/// The entries of a call.
+pub(super) type Entries = Vec<(String, EntryValue)>;
+
+/// Reads a call's options.
+pub(super) fn call_options(
+    timeout: Option<f64>,
+    metadata: Entries,
+    wait_for_ready: bool,
+) -> PyResult<CallOptions> {
+    let entries = metadata.into_iter().map(|(key, value)| match value {
+        EntryValue::Text(text) => (key, MetadataValue::Text(text)),
+        EntryValue::Bytes(bytes) => (key, MetadataValue::Bytes(bytes)),
+    });
+    Ok(CallOptions {
+        timeout: timeout
+            .map(|seconds| duration("timeout", seconds))
+            .transpose()?,
+        metadata: UserMetadata::new(entries).map_err(|error| native_error(&error))?,
+        wait_for_ready,
+    })
+}
+
+fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        invalid_argument(&format!(
+            "{name} must be a number of seconds, 0 or more; got {seconds}"
+        ))
+    })
+}

@@ -1,0 +1,234 @@
+//! `Engine`: the models of this process, seen from Python.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use engine::{
+    Call, InputSource, Kind, ModelSelector, ServeError, ServedModel, Signature, Version,
+    VersionStatus,
+};
+use frontend::TextCall;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use serde::Deserialize;
+use tensor::Tensor;
+use tensorflow::{Library, SessionOptions, load_saved_model};
+use wire::signatures::describe;
+
+use crate::error::{invalid_argument, serve_error};
+use crate::signatures::signature_tuples;
+use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
+
+/// (version, state, error code, message).
+type StatusTuple = (i64, &'static str, &'static str, String);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EngineOptions {
+    tensorflow_dir: PathBuf,
+    op_libraries: Vec<PathBuf>,
+    runner_threads: usize,
+    intra_op_threads: u32,
+    inter_op_threads: u32,
+}
+
+/// The models of this process, loaded and run by TensorFlow's C library.
+#[pyclass(frozen, module = "tensorwire._core")]
+pub(crate) struct Engine {
+    pub(crate) engine: Arc<engine::Engine>,
+    library: &'static Library,
+    session: SessionOptions,
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new(py: Python<'_>, options: &str) -> PyResult<Self> {
+        let options: EngineOptions = serde_json::from_str(options).map_err(|e| invalid_argument(&e.to_string()))?;
+        py.detach(|| Self::open(&options)).map_err(serve_error)
+    }
+
+    #[getter]
+    fn tensorflow_version(&self) -> &str {
+        self.library.version()
+    }
+
+    fn declare(&self, name: &str) {
+        self.engine.registry.declare(name);
+    }
+
+    fn load(&self, py: Python<'_>, name: &str, version: i64, path: PathBuf) -> PyResult<()> {
+        let load = || {
+            load_saved_model(self.library, self.session, (name, version), &path)
+        };
+        py.detach(|| self.engine.registry.load(name, version, load))
+            .map(drop)
+            .map_err(serve_error)
+    }
+
+    fn fail(&self, name: &str, version: i64, code: &str, message: String) {
+        let kind = (1..=16)
+            .map(Kind::from_code)
+            .find(|kind| kind.name() == code)
+            .unwrap_or(Kind::Unknown);
+        self.engine
+            .registry
+            .fail(name, version, ServeError::new(kind, message));
+    }
+
+    fn unload(&self, py: Python<'_>, name: &str, version: i64) -> bool {
+        py.detach(|| self.engine.registry.unload(name, version))
+    }
+
+    fn models(&self) -> Vec<String> {
+        self.engine.registry.names()
+    }
+
+    fn status(&self, name: &str) -> PyResult<Vec<StatusTuple>> {
+        let version = Version::Latest;
+        let statuses = self
+            .engine
+            .registry
+            .status(ModelSelector { name, version })
+            .map_err(serve_error)?;
+        Ok(statuses.into_iter().map(status_tuple).collect())
+    }
+
+    fn signatures<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        version: Option<i64>,
+    ) -> PyResult<(i64, Vec<Bound<'py, PyTuple>>)> {
+        let model = self.find(name, version).map_err(serve_error)?;
+        let signatures = describe(&model.signature_def_map)
+            .map_err(|error| serve_error(ServeError::internal(error.to_string())))?;
+        Ok((model.version, signature_tuples(py, signatures)?))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "Python's side names each of them")]
+    fn predict<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        version: Option<i64>,
+        signature: &str,
+        inputs: &Bound<'_, PyAny>,
+        outputs: Vec<String>,
+        timeout: Option<f64>,
+    ) -> PyResult<(i64, Bound<'py, PyList>)> {
+        let inputs = tensors_from_python(inputs)?;
+        let deadline = deadline(timeout);
+        let (version, tensors) = py
+            .detach(|| {
+                let model = self.find(name, version)?;
+                let tensors = run(&model, signature, &inputs, &outputs, deadline)?;
+                Ok((model.version, tensors))
+            })
+            .map_err(serve_error)?;
+        Ok((version, tensors_into_python(py, tensors)?))
+    }
+
+    fn predict_text(&self, py: Python<'_>, name: Option<&str>, text: &str) -> PyResult<String> {
+        py.detach(|| {
+            let TextCall { call, reply } = TextCall::new(&self.engine, name, text, None)?;
+            reply.write(&call.run()?)
+        })
+        .map_err(serve_error)
+    }
+}
+
+impl Engine {
+    fn open(options: &EngineOptions) -> Result<Self, ServeError> {
+        let library = Library::open(&options.tensorflow_dir)?;
+        for path in &options.op_libraries {
+            library.load_op_library(path)?;
+        }
+        let runners = match options.runner_threads {
+            0 => available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let engine = engine::Engine::new(runners).map_err(|error| {
+            ServeError::resource_exhausted(format!("cannot start {runners} threads: {error}"))
+        })?;
+        Ok(Self {
+            engine: Arc::new(engine),
+            library,
+            session: SessionOptions {
+                intra_op_threads: options.intra_op_threads,
+                inter_op_threads: options.inter_op_threads,
+            },
+        })
+    }
+
+    fn find(&self, name: &str, version: Option<i64>) -> Result<Arc<ServedModel>, ServeError> {
+        let version = version.map_or(Version::Latest, Version::Number);
+        self.engine.registry.find(ModelSelector { name, version })
+    }
+}
+
+/// Runs in the calling thread; the outputs with their names.
+fn run(
+    model: &Arc<ServedModel>,
+    signature: &str,
+    inputs: &NamedTensors,
+    wanted: &[String],
+    deadline: Option<Instant>,
+) -> Result<Vec<OwnedTensor>, ServeError> {
+    let (index, signature) = model.signature(signature)?;
+    let tensors = bind(signature, inputs)?;
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let positions = signature.bind_outputs(&wanted)?;
+    let call = Call::new(
+        Arc::clone(model),
+        index,
+        tensors,
+        positions.clone(),
+        deadline,
+    )?;
+    let aliases = positions
+        .iter()
+        .map(|position| signature.outputs[*position].alias.clone());
+    Ok(aliases.zip(call.run()?).map(OwnedTensor::new).collect())
+}
+
+/// One tensor for each of the signature's inputs.
+fn bind(
+    signature: &Signature,
+    inputs: &[(String, Tensor)],
+) -> Result<Vec<Tensor>, ServeError> {
+    let names: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
+    let sources = signature.bind_inputs(&names)?;
+    let tensor = |(source, input): (InputSource, &engine::TensorSpec)| match source {
+        InputSource::Request(position) => inputs[position].1.clone(),
+        InputSource::Default => signature.defaults[&input.alias].clone(),
+    };
+    Ok(sources
+        .into_iter()
+        .zip(&signature.inputs)
+        .map(tensor)
+        .collect())
+}
+
+fn status_tuple(status: VersionStatus) -> StatusTuple {
+    let state = match status.state {
+        engine::State::Start => "START",
+        engine::State::Loading => "LOADING",
+        engine::State::Available => "AVAILABLE",
+        engine::State::Unloading => "UNLOADING",
+        engine::State::End => "END",
+    };
+    let (code, message) = match &status.error {
+        None => ("OK", String::new()),
+        Some(error) => (error.kind().name(), error.message().to_owned()),
+    };
+    (status.version, state, code, message)
+}
+
+/// `None` where there is no timeout, or one that the clock can't reach.
+fn deadline(timeout: Option<f64>) -> Option<Instant> {
+    let timeout = Duration::try_from_secs_f64(timeout?.max(0.0)).ok()?;
+    Instant::now().checked_add(timeout)
+}

@@ -1,0 +1,36 @@
+//! The module `tensorwire._core`: the only line between Rust and Python. Its contract
+//! is `python/tensorwire/_core.pyi`; every name in it is in the one list below.
+
+use pyo3::prelude::*;
+
+mod error;
+
+mod tensors;
+
+mod signatures;
+
+mod engine;
+
+mod server;
+
+mod client;
+
+mod build_info;
+
+#[pymodule(name = "_core")]
+fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("NativeError", module.py().get_type::<error::NativeError>())?;
+    // Rust's log lines go to Python's logging; a second import finds them going there.
+    let _ = pyo3_log::try_init();
+
+    // What serves.
+    module.add_class::<engine::Engine>()?;
+    module.add_class::<server::Server>()?;
+
+    // What calls.
+    module.add_class::<client::Request>()?;
+    module.add_class::<client::Channel>()?;
+    module.add_class::<client::Call>()?;
+
+    module.add_function(wrap_pyfunction!(build_info::build_info, module)?)
+}

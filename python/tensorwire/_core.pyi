@@ -1,0 +1,204 @@
+"""The native core: the only line between Python and Rust.
+
+Everything here is plain data in and out; the friendly classes are in the package
+around it. Tensors cross as `WireTensor` tuples. Calls that can take time release the
+interpreter lock and notice Ctrl-C.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+WireTensor: TypeAlias = tuple[str, int, tuple[int, ...], NDArray[np.uint8] | list[bytes]]
+"""(name, `tensorflow.DataType` number, shape, elements).
+
+Elements of fixed size are a one-dimensional, contiguous uint8 array of their
+little-endian bytes, row-major; those of a string tensor a flat list of bytes objects.
+"""
+
+SpecTuple: TypeAlias = tuple[str, str, int, tuple[int, ...] | None]
+"""(alias, name in the graph, `tensorflow.DataType` number, shape).
+
+Unknown sizes are -1, the shape of an unknown rank is None. The number may be of a type
+that no request can carry (0 for `DT_INVALID`, ...).
+"""
+
+SignatureTuple: TypeAlias = tuple[str, str, list[SpecTuple], list[SpecTuple], list[str]]
+"""(name, method name, inputs, outputs, aliases of inputs that have a default)."""
+
+StatusTuple: TypeAlias = tuple[int, str, str, str]
+"""(version, state such as "AVAILABLE", error code such as "OK" or "NOT_FOUND", message)."""
+
+class NativeError(Exception):
+    """An error from the core: `args` are its code ("INVALID_ARGUMENT", ...), its
+    message and the address it came from ("" where it came from this process)."""
+
+@final
+class Engine:
+    """The models of this process, loaded and run by TensorFlow's C library."""
+
+    def __new__(cls, options: str) -> Engine:
+        """Opens TensorFlow. `options` is JSON: tensorflow_dir (the folder of the
+        installed package), op_libraries (paths), runner_threads, intra_op_threads,
+        inter_op_threads (0: one a core).
+
+        Raises NativeError FAILED_PRECONDITION if TensorFlow or an op library can't be
+        opened or is not of a supported version.
+        """
+
+    @property
+    def tensorflow_version(self) -> str:
+        """TensorFlow's own version, "2.21.0"."""
+
+    def declare(self, name: str) -> None:
+        """Says that a model of this name is wanted; health waits for it."""
+
+    def load(self, name: str, version: int, path: str) -> None:
+        """Loads a SavedModel directory and makes it available; blocks until then.
+        On failure the version's state is END with the error, which is raised too."""
+
+    def fail(self, name: str, version: int, code: str, message: str) -> None:
+        """Sets a version's state to END with this error."""
+
+    def unload(self, name: str, version: int) -> bool:
+        """Takes a version out of service, waits for its last request and frees it.
+        False: it was not available."""
+
+    def models(self) -> list[str]:
+        """The names of all models, sorted."""
+
+    def status(self, name: str) -> list[StatusTuple]:
+        """A model's versions, newest first."""
+
+    def signatures(self, name: str, version: int | None) -> tuple[int, list[SignatureTuple]]:
+        """The version meant (None: the highest available) and its signatures."""
+
+    def predict(
+        self,
+        name: str,
+        version: int | None,
+        signature: str,
+        inputs: Sequence[WireTensor],
+        outputs: Sequence[str],
+        timeout: float | None,
+    ) -> tuple[int, list[WireTensor]]:
+        """Runs in the calling thread; answers the version and the outputs asked for
+        (none named: all)."""
+
+    def predict_text(self, name: str | None, text: str) -> str:
+        """As the text service answers it; name None: the only model there is.
+        Raises NativeError where the service would set error_message."""
+
+@final
+class Server:
+    """The listener over an engine. Listens from the moment it is made."""
+
+    def __new__(cls, engine: Engine, options: str) -> Server:
+        """`options` is JSON: host, port (0: any free one), io_threads (0: one a core),
+        max_message_bytes, tensor_content (bool), default_model (string or null).
+
+        Raises NativeError UNAVAILABLE if the address can't be listened on.
+        """
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+
+    def stop(self, grace: float) -> bool:
+        """Turns health to NOT_SERVING, stops accepting, finishes what is in flight for
+        up to `grace` seconds, then closes. True: nothing was cut off. Calling it again,
+        from any thread, waits for the same end."""
+
+@final
+class Request:
+    """A request, encoded once; it can be sent any number of times."""
+
+    @staticmethod
+    def predict(
+        model: str,
+        version: int | None,
+        label: str | None,
+        signature: str,
+        inputs: Sequence[WireTensor],
+        outputs: Sequence[str],
+    ) -> Request:
+        """PredictionService/Predict. Reply: (version, list of WireTensor)."""
+
+    @staticmethod
+    def metadata(model: str, version: int | None, label: str | None) -> Request:
+        """PredictionService/GetModelMetadata. Reply: (version, list of SignatureTuple)."""
+
+    @staticmethod
+    def status(model: str, version: int | None, label: str | None) -> Request:
+        """ModelService/GetModelStatus. Reply: list of StatusTuple."""
+
+    @staticmethod
+    def text(text: str, model: str | None) -> Request:
+        """The text service's Predict. Reply: (prediction, error_message)."""
+
+    @staticmethod
+    def health(service: str) -> Request:
+        """Health/Check. Reply: "SERVING", "NOT_SERVING", "UNKNOWN" or "SERVICE_UNKNOWN"."""
+
+    @staticmethod
+    def health_list() -> Request:
+        """Health/List. Reply: dict of service to status."""
+
+@final
+class Call:
+    """A request under way, started by `Channel.start`."""
+
+    def cancel(self) -> None:
+        """Gives it up; `done` is then not called. The server is told."""
+
+@final
+class Channel:
+    """Connections to one or more servers; may be used from any thread."""
+
+    def __new__(cls, addresses: Sequence[str], options: str) -> Channel:
+        """Connects when first used. `options` is JSON: connect_timeout, keepalive_time,
+        keepalive_timeout (seconds), retries (attempts after the first),
+        retry_initial_backoff, retry_max_backoff (seconds), max_message_bytes,
+        user_agent.
+
+        Raises NativeError INVALID_ARGUMENT for an address that can't be parsed.
+        """
+
+    def call(
+        self,
+        request: Request,
+        timeout: float | None,
+        metadata: Sequence[tuple[str, str | bytes]],
+        wait_for_ready: bool,
+    ) -> Any:
+        """Sends and waits. Retries UNAVAILABLE on the next address, with backoff,
+        within `timeout` seconds (None: no limit)."""
+
+    def start(
+        self,
+        request: Request,
+        timeout: float | None,
+        metadata: Sequence[tuple[str, str | bytes]],
+        wait_for_ready: bool,
+        done: Callable[[Any, NativeError | None], None],
+    ) -> Call:
+        """Sends without waiting; `done(reply, error)` is called once, in a thread of
+        the core's."""
+
+    def close(self) -> None:
+        """Ends calls under way with CANCELLED and closes the connections."""
+
+def build_info() -> dict[str, str]:
+    """The core's version, build profile and target."""
+
+__all__ = [
+    "Call",
+    "Channel",
+    "Engine",
+    "NativeError",
+    "Request",
+    "Server",
+    "build_info",
+]

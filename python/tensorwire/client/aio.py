@@ -1,0 +1,186 @@
+"""The client that is awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from tensorwire._core import NativeError
+from tensorwire.errors import from_native
+from tensorwire.signature import ModelMetadata, ModelStatus
+from tensorwire.tensors import Strings
+
+from .base import BaseClient
+from .operations import Choice, Operation, Pause, Step
+from .settings import UNSET, CallSettings, Metadata, Unsettable
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_T = TypeVar("_T")
+
+
+class AsyncClient(BaseClient):
+    """Calls servers from asyncio; hundreds of calls may be under way at once.
+
+        async with tensorwire.AsyncClient("localhost:50051") as client:
+            outputs = await client.predict("mnist", {"image": images}, timeout=0.5)
+
+    `BaseClient` documents the settings, `Client` the methods and what they raise.
+    Cancelling a task cancels its call, and the server is told.
+    """
+
+    async def predict(
+        self,
+        model: str,
+        inputs: Any,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature: str = "serving_default",
+        outputs: Sequence[str] | None = None,
+        strings: Strings | Unsettable = UNSET,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """A model's outputs, by name: see `Client.predict`."""
+        choice = Choice(model, version, label, signature, outputs)
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return await self._run(self._operations.predict(choice, inputs, call, strings))
+
+    async def predict_text(
+        self,
+        text: str,
+        *,
+        model: str | None = None,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> str:
+        """The text service's answer: see `Client.predict_text`."""
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return await self._run(self._operations.predict_text(text, model, call))
+
+    async def metadata(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> ModelMetadata:
+        """A model's signatures: see `Client.metadata`."""
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return await self._run(self._operations.metadata(Choice(model, version, label), call))
+
+    async def status(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> ModelStatus:
+        """The states of a model's versions: see `Client.status`."""
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return await self._run(self._operations.status(Choice(model, version, label), call))
+
+    async def models(
+        self,
+        *,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> list[ModelStatus]:
+        """All of the server's models: see `Client.models`."""
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return await self._run(self._operations.models(call))
+
+    async def health(
+        self,
+        service: str = "",
+        *,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> str:
+        """The health of the server, a service or a model: see `Client.health`."""
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return await self._run(self._operations.health(service, call))
+
+    async def wait_until_ready(self, timeout: float | None, model: str | None = None) -> None:
+        """Waits until the server or a model serves: see `Client.wait_until_ready`."""
+        await self._run(self._operations.wait_until_ready(timeout, model))
+
+    async def close(self) -> None:
+        """Ends calls under way with CancelledError and closes the connections."""
+        self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _run(self, operation: Operation[_T]) -> _T:
+        try:
+            move = next(operation)
+            while True:
+                if isinstance(move, Pause):
+                    await asyncio.sleep(move.seconds)
+                    move = operation.send(None)
+                    continue
+                failed = None
+                try:
+                    reply = await self._call(move)
+                except NativeError as error:
+                    failed = from_native(error, model=move.model)
+                move = operation.throw(failed) if failed else operation.send(reply)
+        except StopIteration as done:
+            value: _T = done.value
+            return value
+
+    async def _call(self, step: Step) -> Any:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+
+        def done(reply: Any, error: NativeError | None) -> None:
+            # In a thread of the core's. A loop that is closed has nobody who waits.
+            if not loop.is_closed():
+                try:
+                    loop.call_soon_threadsafe(_settle, answer, reply, error)
+                except RuntimeError:
+                    if not loop.is_closed():
+                        raise
+
+        call = self._channel.start(
+            step.request, step.timeout, step.metadata, step.wait_for_ready, done
+        )
+        try:
+            return await answer
+        finally:
+            if not answer.done() or answer.cancelled():
+                call.cancel()
+
+
+def _settle(answer: asyncio.Future[Any], reply: Any, error: NativeError | None) -> None:
+    if answer.done():
+        return
+    if error is None:
+        answer.set_result(reply)
+    else:
+        answer.set_exception(error)

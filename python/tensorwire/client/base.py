@@ -1,0 +1,82 @@
+"""What both clients are: settings, a native channel, and the operations over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorwire._core import Channel, NativeError
+from tensorwire.errors import from_native
+from tensorwire.tensors import Strings
+
+from .operations import Operations
+from .settings import (
+    CONNECT_TIMEOUT_SECONDS,
+    MAX_MESSAGE_BYTES,
+    ClientSettings,
+    Keepalive,
+    Metadata,
+    Retry,
+    metadata_entries,
+    target_addresses,
+)
+
+_DEFAULT_RETRY = Retry()
+
+
+class BaseClient:
+    """Connects when first used. May be used from many threads at once, and after `fork` in
+    the child too.
+
+    `target`: the server's address, "host:port", "[IPv6 address]:port" or "unix:/path"; or
+    several, of servers that serve the same: calls go to each in turn, and pass over one
+    that can't be reached.
+
+    `timeout`: seconds a call may take, retries and all; None: any time. `retry`: what
+    happens when no server is available. `wait_for_ready`: keep trying until the timeout
+    instead. `connect_timeout`: seconds one attempt to connect may take. `keepalive`:
+    pings that find a dead connection sooner. `metadata`: sent along with each call.
+    `strings`: whether outputs of strings hold bytes or str. `max_message_bytes`: the
+    longest request or reply.
+
+    Raises InvalidArgumentError for an address that can't be understood, ConfigError for
+    other settings that can't be.
+    """
+
+    def __init__(
+        self,
+        target: str | Sequence[str],
+        *,
+        timeout: float | None = None,
+        retry: Retry = _DEFAULT_RETRY,
+        keepalive: Keepalive | None = None,
+        metadata: Metadata | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT_SECONDS,
+        wait_for_ready: bool = False,
+        strings: Strings = "bytes",
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        settings = ClientSettings(
+            targets=target_addresses(target),
+            timeout=timeout,
+            retry=retry,
+            keepalive=keepalive,
+            metadata=metadata_entries(metadata),
+            connect_timeout=connect_timeout,
+            wait_for_ready=wait_for_ready,
+            strings=strings,
+            max_message_bytes=max_message_bytes,
+        )
+        self._channel = _open(settings)
+        self._operations = Operations(settings)
+        self._targets = settings.targets
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self._targets))})"
+
+
+def _open(settings: ClientSettings) -> Channel:
+    try:
+        return Channel(settings.targets, settings.to_native())
+    except NativeError as error:
+        refused = from_native(error)
+    raise refused

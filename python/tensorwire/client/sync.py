@@ -1,0 +1,184 @@
+"""The client that waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from tensorwire._core import NativeError
+from tensorwire.errors import from_native
+from tensorwire.signature import ModelMetadata, ModelStatus
+from tensorwire.tensors import Strings
+
+from .base import BaseClient
+from .operations import Choice, Operation, Pause
+from .settings import UNSET, CallSettings, Metadata, Unsettable
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_T = TypeVar("_T")
+
+
+class Client(BaseClient):
+    """Calls servers and waits for their answers.
+
+        with tensorwire.Client("localhost:50051") as client:
+            outputs = client.predict("mnist", {"image": images}, timeout=0.5)
+
+    Use it as a context manager, or `close` it. `BaseClient` documents the settings.
+
+    Every method takes `timeout` (seconds for all of it; None: any time), `metadata` (sent
+    along besides the client's own) and `wait_for_ready`; what is left out is the client's.
+    All raise a CallError of the kind that fits: DeadlineExceededError, UnavailableError,
+    NotFoundError for a model that isn't there, and so on.
+    """
+
+    def predict(
+        self,
+        model: str,
+        inputs: Any,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature: str = "serving_default",
+        outputs: Sequence[str] | None = None,
+        strings: Strings | Unsettable = UNSET,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """A model's outputs, by name, as arrays of their own memory.
+
+        `inputs`: a mapping of names to values, or one value for a signature with one
+        input. numpy arrays go as they are, in any layout. Lists and scalars become what
+        the signature wants; it is asked for once and remembered. Elements of string
+        tensors are bytes or str, in arrays of dtype object, S or U.
+
+        `version` or `label`: which version; neither: the newest. `outputs`: the names
+        wanted; None: all. `strings`: "bytes" or "str" elements in string outputs.
+        bfloat16 outputs need the package ml_dtypes; without it they are float32, which
+        holds the same values.
+
+        Raises TensorTypeError for a value that can't become the tensor it should be.
+        """
+        choice = Choice(model, version, label, signature, outputs)
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return self._run(self._operations.predict(choice, inputs, call, strings))
+
+    def predict_text(
+        self,
+        text: str,
+        *,
+        model: str | None = None,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> str:
+        """The text service's answer; `model` None: the server's default.
+
+        Raises PredictionError if the answer is an error message.
+        """
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return self._run(self._operations.predict_text(text, model, call))
+
+    def metadata(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> ModelMetadata:
+        """A model's signatures; without `version` and `label` the newest version's."""
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return self._run(self._operations.metadata(Choice(model, version, label), call))
+
+    def status(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> ModelStatus:
+        """The states of a model's versions, or of the one meant."""
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return self._run(self._operations.status(Choice(model, version, label), call))
+
+    def models(
+        self,
+        *,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> list[ModelStatus]:
+        """All of the server's models and the states of their versions, by name.
+
+        Raises UnimplementedError for a server that can't list them (TensorFlow Serving).
+        """
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return self._run(self._operations.models(call))
+
+    def health(
+        self,
+        service: str = "",
+        *,
+        timeout: float | Unsettable | None = UNSET,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | Unsettable = UNSET,
+    ) -> str:
+        """ "SERVING", "NOT_SERVING", "UNKNOWN" or "SERVICE_UNKNOWN", of the whole server,
+        or of the service or model of this name."""
+        call = CallSettings(timeout, metadata, wait_for_ready)
+        return self._run(self._operations.health(service, call))
+
+    def wait_until_ready(self, timeout: float | None, model: str | None = None) -> None:
+        """Waits until the server, or one model of it, serves, whatever happens meanwhile.
+
+        Raises DeadlineExceededError if it doesn't within `timeout` seconds (None: no end).
+        """
+        self._run(self._operations.wait_until_ready(timeout, model))
+
+    def close(self) -> None:
+        """Ends calls under way with CancelledError and closes the connections."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self, operation: Operation[_T]) -> _T:
+        try:
+            move = next(operation)
+            while True:
+                if isinstance(move, Pause):
+                    time.sleep(move.seconds)
+                    move = operation.send(None)
+                    continue
+                failed = None
+                try:
+                    reply = self._channel.call(
+                        move.request, move.timeout, move.metadata, move.wait_for_ready
+                    )
+                except NativeError as error:
+                    failed = from_native(error, model=move.model)
+                move = operation.throw(failed) if failed else operation.send(reply)
+        except StopIteration as done:
+            value: _T = done.value
+            return value

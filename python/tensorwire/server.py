@@ -1,0 +1,259 @@
+"""A server in this process: `Server` to embed, `serve` to block until it is told to stop.
+
+The order of a start: the engine opens TensorFlow, every model is declared (health waits
+for it), the listener opens (and fails here if the port is taken), the models load.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from . import _core
+from .config import ServeConfig, load_config, parse_grace
+from .errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
+from .model import open_engine, read_metadata
+from .repository.keras_export import KerasExporter
+from .repository.reconciler import Outcome, Reconciler
+from .repository.source import ModelPath, NamedModel, name_models
+from .signature import ModelStatus, Signature
+from .stop_signals import StopSignals
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .config import Settings
+
+_log = logging.getLogger("tensorwire.server")
+
+Models = ModelPath | Mapping[str, ModelPath] | Iterable[ModelPath]
+"""One path, several, or names with their paths."""
+
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (recognised, not used)
+
+
+class Server:
+    """Serves models over gRPC from this process.
+
+    `models`: a path (a directory of numeric versions, a SavedModel directory, a .keras or
+    .h5 file), several paths, or a mapping of names to paths. The keyword arguments are
+    those of `Settings`; what is left out comes from the environment (`TENSORWIRE_PORT`
+    and so on), else from the defaults.
+
+        with tensorwire.Server({"mnist": "./models/mnist"}, port=0) as server:
+            print(server.address)
+
+    Raises ConfigError for a setting or a name that can't be used. All methods may be
+    called from any thread.
+    """
+
+    def __init__(self, models: Models, **settings: Unpack[Settings]) -> None:
+        self._setup(name_models(models), load_config(settings))
+
+    @classmethod
+    def from_config(cls, models: list[NamedModel], config: ServeConfig) -> Server:
+        """One of models named before and a configuration filled before."""
+        server = cls.__new__(cls)
+        server._setup(models, config)
+        return server
+
+    def _setup(self, models: list[NamedModel], config: ServeConfig) -> None:
+        self.config = config
+        """What it was told."""
+        self._wanted = models
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._stopped = threading.Event()
+        self._engine: _core.Engine | None = None
+        self._listener: _core.Server | None = None
+        self._reconciler: Reconciler | None = None
+        self._outcomes: list[Outcome] = []
+
+    def start(self) -> Server:
+        """Listens and loads the models; returns once each of them is served or has failed.
+
+        Raises TensorFlowMissingError without a TensorFlow that can be used,
+        TensorWireError if the address is taken, ModelLoadError if no model could be
+        loaded. Models that failed beside others that did not are in `outcomes`.
+        """
+        self.listen()
+        return self.load()
+
+    def listen(self) -> None:
+        """The first half of `start`: the port is open, health says NOT_SERVING."""
+        with self._lock:
+            if self._engine is not None:
+                raise TensorWireError("this server was started before; make a new one")
+            if self._stopping.is_set():
+                return
+            engine = open_engine(self.config.engine)
+            for model in self._wanted:
+                engine.declare(model.name)
+            self._engine = engine
+            self._listener = self._listen(engine)
+            exporter = KerasExporter(engine.tensorflow_version)
+            self._reconciler = Reconciler(engine, exporter)
+        _log.info("listening on %s", self.address, extra={"fields": {"address": self.address}})
+
+    def load(self) -> Server:
+        """The second half of `start`."""
+        if self._reconciler is None:
+            return self
+        self._outcomes = self._reconciler.load(self._wanted)
+        if not self._stopping.is_set() and all(each.error for each in self._outcomes):
+            self.stop(0)
+            raise ModelLoadError(_nothing_to_serve(self._outcomes))
+        return self
+
+    def stop(self, grace: float | str | None = None) -> bool:
+        """Turns health to NOT_SERVING, stops accepting, finishes what is in flight for up
+        to `grace` seconds (None: as configured), and closes.
+
+        True: nothing was cut off. Calling it again waits for the same end.
+        """
+        try:
+            seconds = self.config.grace if grace is None else parse_grace(grace)
+        except ValueError as error:
+            raise ConfigError(f"grace can't be {grace!r}: {error}") from None
+        end = time.monotonic() + seconds
+        self._stopping.set()
+        # A start that is still opening TensorFlow holds the lock; then there is no listener.
+        with self._lock:
+            listener, reconciler = self._listener, self._reconciler
+        complete = True
+        if reconciler is not None:
+            reconciler.cancel(0.0)
+        if listener is not None:
+            complete = listener.stop(seconds)
+        if reconciler is not None:
+            complete = reconciler.cancel(max(0.0, end - time.monotonic())) and complete
+        self._stopped.set()
+        return complete
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until the server has stopped, at most `timeout` seconds. True: it has."""
+        return self._stopped.wait(timeout)
+
+    @property
+    def address(self) -> str:
+        """host:port where a client on this machine reaches it."""
+        host = _WILDCARDS.get(self.config.listener.host, self.config.listener.host)
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, also where port 0 was asked for."""
+        if self._listener is None:
+            raise TensorWireError("the server has no port yet: it was not started")
+        return self._listener.port
+
+    @property
+    def models(self) -> dict[str, ModelStatus]:
+        """The states of each model's versions."""
+        return {model.name: self._status(model.name) for model in self._wanted}
+
+    def signatures(self, model: str) -> dict[str, Signature]:
+        """The signatures of a model's highest available version, by name.
+
+        Raises NotFoundError if there is none.
+        """
+        if self._engine is None:
+            raise NotFoundError("the server was not started", model=model)
+        return read_metadata(self._engine, model).signatures
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What loading came to, for each version that was wanted."""
+        return list(self._outcomes)
+
+    @property
+    def loading(self) -> bool:
+        """A model is being loaded, which `stop` may have had no time to wait for."""
+        return self._reconciler is not None and self._reconciler.active
+
+    @property
+    def stopping(self) -> bool:
+        """`stop` was called."""
+        return self._stopping.is_set()
+
+    def __enter__(self) -> Server:
+        """Starts it."""
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stops it."""
+        self.stop()
+
+    def _status(self, name: str) -> ModelStatus:
+        if self._engine is None:
+            return ModelStatus(name, ())
+        try:
+            return ModelStatus.from_tuples(name, self._engine.status(name))
+        except _core.NativeError:
+            # Declared, and not looked at yet.
+            return ModelStatus(name, ())
+
+    def _listen(self, engine: _core.Engine) -> _core.Server:
+        try:
+            return _core.Server(engine, self.config.listener.to_native())
+        except _core.NativeError as error:
+            raise TensorWireError(str(error.args[1])) from error
+
+
+def serve(models: Models, **settings: Unpack[Settings]) -> None:
+    """Serves until SIGTERM or SIGINT, then finishes what is in flight and returns. A
+    second signal ends the process at once.
+
+    `models` and the keyword arguments are those of `Server`. Outside the main thread no
+    signal is handled.
+    """
+    run(Server(models, **settings))
+
+
+class Watcher:
+    """Is told how far a server that `run` runs has come; this one does nothing."""
+
+    def listening(self, server: Server) -> None:
+        """Its port is open; the models are not loaded."""
+
+    def ready(self, server: Server) -> None:
+        """Each of its models is served or has failed, and at least one is served."""
+
+
+def run(server: Server, watcher: Watcher | None = None) -> None:
+    """Starts a server and waits for its end, as `serve` does."""
+    watcher = watcher or Watcher()
+
+    def stop() -> None:
+        _log.info("stopping: finishing what is in flight")
+        if not server.stop():
+            _log.warning("stopped after %.3g s with work unfinished", server.config.grace)
+
+    with StopSignals(stop):
+        try:
+            server.listen()
+            if not server.stopping:
+                watcher.listening(server)
+                server.load()
+            if not server.stopping:
+                watcher.ready(server)
+            server.wait()
+        finally:
+            server.stop()
+    _log.info("stopped")
+
+
+def _nothing_to_serve(outcomes: list[Outcome]) -> str:
+    reasons = [f"{each.model.name}: {each.error}" for each in outcomes]
+    if len(reasons) == 1:
+        return f"the model can't be served: {reasons[0]}"
+    return f"none of the {len(reasons)} models can be served: {'; '.join(reasons)}"

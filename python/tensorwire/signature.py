@@ -1,0 +1,145 @@
+"""What a model says of itself: its signatures and the states of its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .dtypes import dtype_name, numpy_dtype
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ._core import SignatureTuple, SpecTuple, StatusTuple
+
+AVAILABLE = "AVAILABLE"
+"""The state of a version that answers requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input or output of a signature.
+
+    `name`: as requests and replies call it. `dtype`: TensorFlow's name, "float32",
+    "string". `shape`: None for a size that is not fixed; None as a whole if even the
+    rank is not. `tensor_name`: in the model's graph. `optional`: an input with a
+    default, which may be left out.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+    tensor_name: str = ""
+    optional: bool = False
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any] | None:
+        """The dtype of its arrays (object for strings); None if numpy has none."""
+        return numpy_dtype(self.dtype)
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return f"{self.name}: {self.dtype} of any shape"
+        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{self.name}: {self.dtype}[{sizes}]"
+
+    @classmethod
+    def from_tuple(cls, spec: SpecTuple, optional: bool = False) -> TensorSpec:
+        """From the native core's tuple."""
+        name, tensor_name, number, sizes = spec
+        shape = None if sizes is None else tuple(None if size < 0 else size for size in sizes)
+        return cls(name, dtype_name(number), shape, tensor_name, optional)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A way to call a model: what it takes and what it gives, by name, sorted."""
+
+    name: str
+    method_name: str
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
+
+    def __str__(self) -> str:
+        inputs = ", ".join(map(str, self.inputs.values()))
+        outputs = ", ".join(map(str, self.outputs.values()))
+        return f"{self.name}({inputs}) -> ({outputs})"
+
+    @classmethod
+    def from_tuple(cls, signature: SignatureTuple) -> Signature:
+        """From the native core's tuple."""
+        name, method_name, inputs, outputs, defaults = signature
+        return cls(
+            name,
+            method_name,
+            {spec[0]: TensorSpec.from_tuple(spec, spec[0] in defaults) for spec in sorted(inputs)},
+            {spec[0]: TensorSpec.from_tuple(spec) for spec in sorted(outputs)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetadata:
+    """A version of a model and its signatures, by name, sorted.
+
+    `version` is None if the server doesn't say which one it described.
+    """
+
+    name: str
+    version: int | None
+    signatures: dict[str, Signature]
+
+    @classmethod
+    def from_tuples(
+        cls, name: str, version: int | None, signatures: Iterable[SignatureTuple]
+    ) -> ModelMetadata:
+        """From the native core's tuples."""
+        made = (Signature.from_tuple(signature) for signature in sorted(signatures))
+        return cls(name, version, {signature.name: signature for signature in made})
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStatus:
+    """The state of one version.
+
+    `state`: "START", "LOADING", "AVAILABLE", "UNLOADING" or "END". `code` and `message`:
+    its error, "OK" and "" if it has none.
+    """
+
+    version: int
+    state: str
+    code: str = "OK"
+    message: str = ""
+
+    @property
+    def available(self) -> bool:
+        """Whether it answers requests."""
+        return self.state == AVAILABLE
+
+    def __str__(self) -> str:
+        error = "" if self.code == "OK" else f" ({self.code}: {self.message})"
+        return f"version {self.version}: {self.state}{error}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """A model's versions and their states, newest first."""
+
+    name: str
+    versions: tuple[VersionStatus, ...]
+
+    @property
+    def available(self) -> bool:
+        """Whether any version answers requests."""
+        return any(version.available for version in self.versions)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {', '.join(map(str, self.versions)) or 'no version'}"
+
+    @classmethod
+    def from_tuples(cls, name: str, versions: Iterable[StatusTuple]) -> ModelStatus:
+        """From the native core's tuples."""
+        return cls(name, tuple(VersionStatus(*version) for version in versions))
+
+
+__all__ = ["ModelMetadata", "ModelStatus", "Signature", "TensorSpec", "VersionStatus"]
