@@ -1,0 +1,134 @@
+"""`tensorwire inspect`: what a path holds or a server serves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from tensorwire.client import Client
+from tensorwire.errors import ConfigError
+from tensorwire.model import Model
+from tensorwire.repository.source import list_versions, name_models
+from tensorwire.signature import (
+    AVAILABLE,
+    ModelMetadata,
+    ModelStatus,
+    Signature,
+    TensorSpec,
+    VersionStatus,
+)
+
+from .options import HELP_SETTINGS, debug_option
+from .tables import console, signature_table, status_table
+
+_ADDRESS = re.compile(r"[^/\\]+:\d{1,5}")
+_TIMEOUT_SECONDS = 30.0
+
+NOT_LOADED = "NOT_LOADED"
+"""The state of a version that lies at a path beside the one that was loaded."""
+
+
+class _View:
+    """What is shown: models with their versions' states and the newest's signatures."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, ModelStatus] = {}
+        self.metadata: dict[str, ModelMetadata] = {}
+
+    def show(self) -> None:
+        out = console()
+        out.print(status_table(self.statuses))
+        for name, metadata in self.metadata.items():
+            version = "" if metadata.version is None else f", version {metadata.version}"
+            out.print()
+            out.print(Text(f"{name}{version}", style="bold"))
+            out.print(signature_table(metadata.signatures))
+
+    def as_json(self) -> dict[str, Any]:
+        models = {}
+        for name, status in self.statuses.items():
+            metadata = self.metadata.get(name)
+            models[name] = {
+                "versions": [asdict(version) for version in status.versions],
+                "described_version": metadata.version if metadata else None,
+                "signatures": _signatures(metadata.signatures) if metadata else {},
+            }
+        return {"models": models}
+
+
+@click.command(context_settings=HELP_SETTINGS, short_help="Show models, versions, states and signatures.")
+@click.argument("path_or_target")
+@click.argument("model", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@debug_option
+def inspect(path_or_target: str, model: str | None, as_json: bool) -> None:
+    """Show models, versions, states and signatures.
+
+    PATH_OR_TARGET is a path that `tensorwire serve` takes, whose newest version is loaded
+    to be sure that it can be, or the HOST:PORT of a server: all of its models, or MODEL.
+
+    \b
+    tensorwire inspect ./my_model
+    tensorwire inspect localhost:50051 --json
+    """
+    if Path(path_or_target).exists():
+        if model is not None:
+            raise click.UsageError("MODEL goes with a server; a path has one model")
+        view = _inspect_path(path_or_target)
+    elif _ADDRESS.fullmatch(path_or_target):
+        view = _inspect_server(path_or_target, model)
+    else:
+        raise ConfigError(f"{path_or_target!r} is neither a path that exists nor HOST:PORT")
+    if as_json:
+        click.echo(json.dumps(view.as_json(), indent=2))
+    else:
+        view.show()
+
+
+def _inspect_server(target: str, model: str | None) -> _View:
+    view = _View()
+    with Client(target, timeout=_TIMEOUT_SECONDS) as client:
+        for status in client.models() if model is None else [client.status(model)]:
+            view.statuses[status.name] = status
+            if status.available:
+                view.metadata[status.name] = client.metadata(status.name)
+    return view
+
+
+def _inspect_path(path: str) -> _View:
+    """Loads the newest version in this process; raises ModelLoadError if it can't be."""
+    (named,) = name_models(path)
+    with Model(path) as model:
+        metadata = model.metadata
+    view = _View()
+    versions = [
+        VersionStatus(each.number, AVAILABLE if each.number == metadata.version else NOT_LOADED)
+        for each in reversed(list_versions(named.path))
+    ]
+    view.statuses[named.name] = ModelStatus(named.name, tuple(versions))
+    view.metadata[named.name] = metadata
+    return view
+
+
+def _signatures(signatures: Mapping[str, Signature]) -> dict[str, Any]:
+    return {
+        name: {
+            "method_name": signature.method_name,
+            "inputs": {key: _spec(spec) for key, spec in signature.inputs.items()},
+            "outputs": {key: _spec(spec) for key, spec in signature.outputs.items()},
+        }
+        for name, signature in signatures.items()
+    }
+
+
+def _spec(spec: TensorSpec) -> dict[str, Any]:
+    """A size that is free is null, and so is a shape of free rank."""
+    described: dict[str, Any] = {"dtype": spec.dtype, "shape": spec.shape}
+    return described | {"optional": True} if spec.optional else described

@@ -1,0 +1,124 @@
+"""`tensorwire serve`: a server of its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tensorwire.config import LOG_FORMATS, LOG_LEVELS, ServeConfig, load_config
+from tensorwire.errors import ConfigError
+from tensorwire.logs import configure_logs
+from tensorwire.repository.source import NamedModel, check_name, name_models, unique
+from tensorwire.server import Server, Watcher, run
+
+from .announcement import announce
+from .options import HELP_SETTINGS, debug_option, setting_option
+
+
+@click.command(context_settings=HELP_SETTINGS, short_help="Serve models until stopped.")
+@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.option(
+    "--model",
+    "named",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Serve the model at PATH under this name; may be given several times.",
+)
+@setting_option("host", metavar="ADDRESS")
+@setting_option("port", metavar="NUMBER")
+@setting_option("grace", metavar="TIME")
+@setting_option("op_library", metavar="FILE", multiple=True)
+@setting_option("default_model", metavar="NAME")
+@setting_option("tensor_content")
+@setting_option("max_message_size", metavar="SIZE")
+@setting_option("io_threads", metavar="NUMBER")
+@setting_option("runner_threads", metavar="NUMBER")
+@setting_option("intra_op_threads", metavar="NUMBER")
+@setting_option("inter_op_threads", metavar="NUMBER")
+@setting_option("tensorflow_dir", metavar="DIRECTORY")
+@setting_option("log_format", metavar="|".join(LOG_FORMATS))
+@setting_option("log_level", metavar="|".join(LOG_LEVELS))
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the address it listens on to this file, as JSON, once it does; with "
+    "--port 0 this tells which port it got. Whether the models are loaded is told by health.",
+)
+@debug_option
+def serve(
+    paths: tuple[str, ...], named: tuple[str, ...], ready_file: Path | None, **settings: Any
+) -> None:
+    """Serve models over gRPC until stopped by Ctrl-C or SIGTERM.
+
+    PATH is a SavedModel directory, a directory of versions (1, 2, ...; the highest is
+    served), or a .keras or .h5 file. A model is called by the last part of its path,
+    unless --model gives it a name.
+
+    \b
+    tensorwire serve ./my_model
+    tensorwire serve ./models/mnist ./models/resnet --port 8500
+    tensorwire serve --model digits=./exports/2024 --host 0.0.0.0
+
+    Needs TensorFlow: pip install 'tensorwire[server]'
+    """
+    if not paths and not named:
+        raise click.UsageError("say what to serve: a PATH, or --model NAME=PATH")
+    given = {name: value for name, value in settings.items() if value not in (None, ())}
+    try:
+        config = load_config(given)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    configure_logs(config.log.log_format, config.log.log_level)
+    server = Server.from_config(_models(paths, named), config)
+    run(server, _Announcer(ready_file))
+    if server.loading:
+        # TensorFlow can't be interrupted while it loads, and Python would wait for it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+class _Announcer(Watcher):
+    """Tells the terminal, or the file, how far the server is."""
+
+    def __init__(self, ready_file: Path | None) -> None:
+        self._ready_file = ready_file
+
+    def listening(self, server: Server) -> None:
+        if self._ready_file is not None:
+            _write_whole(self._ready_file, json.dumps(_whereabouts(server)) + "\n")
+
+    def ready(self, server: Server) -> None:
+        announce(server)
+
+
+def _whereabouts(server: Server) -> dict[str, Any]:
+    config: ServeConfig = server.config
+    return {
+        "address": server.address,
+        "host": config.listener.host,
+        "port": server.port,
+        "pid": os.getpid(),
+    }
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """So that whoever waits for the file never reads half of it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def _models(paths: tuple[str, ...], named: tuple[str, ...]) -> list[NamedModel]:
+    models = name_models(paths) if paths else []
+    for text in named:
+        name, equals, path = text.partition("=")
+        if not equals or not path:
+            raise click.BadParameter(f"{text!r} is not NAME=PATH", param_hint="--model")
+        models += name_models({check_name(name): path})
+    return unique(models)

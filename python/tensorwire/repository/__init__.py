@@ -1,0 +1,2 @@
+"""Which versions of which models there are (`source`), which of them are wanted
+(`policy`), and getting them into the engine (`reconciler`)."""

@@ -1,0 +1,174 @@
+"""Brings the engine to what is wanted: finds each model's versions, chooses, exports and
+loads them. Every model goes its own way, in a thread, so a broken or slow one holds up
+no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from tensorwire._core import NativeError
+from tensorwire.errors import ModelLoadError
+from tensorwire.units import format_duration
+
+from .policy import Latest, VersionPolicy
+from .source import ONLY_VERSION, ModelVersion, NamedModel, list_versions
+
+_log = logging.getLogger("tensorwire.repository")
+
+LEAST_LOADING_THREADS = 4
+"""Enough that a slow disk under one model leaves the others a thread."""
+
+
+class LoadingEngine(Protocol):
+    """The part of `_core.Engine` that loading needs."""
+
+    def load(self, name: str, version: int, path: str) -> None:
+        """Loads a SavedModel directory; NativeError if it can't."""
+
+    def fail(self, name: str, version: int, code: str, message: str) -> None:
+        """Records that a version ended with this error."""
+
+
+class Exporter(Protocol):
+    """Turns what the engine can't load into what it can."""
+
+    def export(self, path: Path) -> Path:
+        """The SavedModel directory made from `path`; ModelLoadError if it can't."""
+
+    def cancel(self) -> None:
+        """Ends exports under way."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one version."""
+
+    model: NamedModel
+    version: int
+    seconds: float
+    """What loading took, an export included."""
+
+    error: str | None = None
+    """Why it is not served; None: it is."""
+
+
+class Reconciler:
+    """Loads models into one engine."""
+
+    def __init__(
+        self, engine: LoadingEngine, exporter: Exporter, policy: VersionPolicy | None = None
+    ) -> None:
+        self._engine = engine
+        self._exporter = exporter
+        self._policy = policy or Latest()
+        self._cancelled = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._finished: SimpleQueue[list[Outcome] | None] = SimpleQueue()
+
+    def load(self, models: Sequence[NamedModel]) -> list[Outcome]:
+        """Loads what is wanted of each model and says what came of it, in the order of
+        `models`. Versions that fail are recorded in the engine. Once `cancel` is called,
+        returns at once with what is done."""
+        waiting: SimpleQueue[NamedModel] = SimpleQueue()
+        for model in models:
+            waiting.put(model)
+        count = min(len(models), max(LEAST_LOADING_THREADS, os.cpu_count() or 1))
+        for index in range(count):
+            name = f"tensorwire-load-{index}"
+            thread = threading.Thread(target=self._work, args=(waiting,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        outcomes: list[Outcome] = []
+        for _ in models:
+            each = self._finished.get()
+            if each is None:
+                break
+            outcomes += each
+        places = {model: place for place, model in enumerate(models)}
+        return sorted(outcomes, key=lambda outcome: places[outcome.model])
+
+    def cancel(self, timeout: float) -> bool:
+        """Starts no further load, ends exports, and waits up to `timeout` seconds for
+        loads under way, which can't be interrupted. True: none is left."""
+        self._cancelled.set()
+        self._exporter.cancel()
+        self._finished.put(None)
+        end = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return not self.active
+
+    @property
+    def active(self) -> bool:
+        """A load is under way."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def _work(self, waiting: SimpleQueue[NamedModel]) -> None:
+        while not self._cancelled.is_set():
+            try:
+                model = waiting.get_nowait()
+            except Empty:
+                return
+            self._finished.put(self._load_model(model))
+
+    def _load_model(self, model: NamedModel) -> list[Outcome]:
+        started = time.monotonic()
+        try:
+            wanted = self._policy.wanted(list_versions(model.path))
+        except ModelLoadError as error:
+            nothing = ModelVersion(ONLY_VERSION, model.path)
+            return [self._failed(model, nothing, started, "NOT_FOUND", str(error))]
+        return [self._load_version(model, version) for version in wanted]
+
+    def _load_version(self, model: NamedModel, version: ModelVersion) -> Outcome:
+        started = time.monotonic()
+        try:
+            path = self._exporter.export(version.path) if version.needs_export else version.path
+            self._engine.load(model.name, version.number, str(path))
+        except ModelLoadError as error:
+            return self._failed(model, version, started, "INVALID_ARGUMENT", str(error))
+        except NativeError as error:
+            return self._failed(model, version, started, None, str(error.args[1]))
+        except Exception as error:  # The others must load whatever this one did.
+            _log.debug("loading %s", model.path, exc_info=True)
+            return self._failed(model, version, started, "INTERNAL", f"{model.path}: {error!r}")
+        outcome = Outcome(model, version.number, time.monotonic() - started)
+        _log.info(
+            "model %s version %d loaded in %s",
+            model.name,
+            version.number,
+            format_duration(outcome.seconds),
+            extra={"fields": {"model": model.name, "version": version.number, "path": str(path)}},
+        )
+        return outcome
+
+    def _failed(
+        self,
+        model: NamedModel,
+        version: ModelVersion,
+        started: float,
+        code: str | None,
+        reason: str,
+    ) -> Outcome:
+        """Records a failure; code None: the engine has already done so itself."""
+        if code is not None:
+            self._engine.fail(model.name, version.number, code, reason)
+        level = logging.DEBUG if self._cancelled.is_set() else logging.ERROR
+        _log.log(
+            level,
+            "model %s version %d can't be served: %s",
+            model.name,
+            version.number,
+            reason,
+            extra={"fields": {"model": model.name, "version": version.number}},
+        )
+        return Outcome(model, version.number, time.monotonic() - started, reason)

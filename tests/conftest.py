@@ -1,0 +1,45 @@
+"""Marks tests by their folder and builds the models they serve, once a session."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+# Before anything imports TensorFlow: it looks for GPUs and talks at import.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+HERE = Path(__file__).parent
+FOLDERS = {
+    "unit": "no process, no network, no TensorFlow",
+    "integration": "the package in this process",
+    "e2e": "a real server process and clients that are not ours",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in FOLDERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in FOLDERS:
+            if item.path.is_relative_to(HERE / name):
+                item.add_marker(name)
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder of built models, `NAME/VERSION` in it; see tests/models."""
+    import subprocess
+
+    # A process of its own: the tests' own TensorFlow stays as a user's would be.
+    maker = HERE / "models" / "make_models.py"
+    done = subprocess.run(
+        [sys.executable, str(maker)], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return HERE / "models" / "built"

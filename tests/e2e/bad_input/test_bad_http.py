@@ -1,0 +1,110 @@
+"""HTTP that is no gRPC, and bytes that are no HTTP."""
+
+import itertools
+import random
+import socket
+
+import h2.errors
+import h2.exceptions
+import pytest
+
+from harness.predict import PredictionClient, good_request
+from harness.raw_http2 import PREDICT, Connection, frame, grpc_headers, speak
+from harness.server_process import ServerProcess
+
+OK = 0
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/grpcx", ""])
+def test_wrong_content_type(connection: Connection, kind: str) -> None:
+    answer = connection.call(grpc_headers(content_type=kind), frame(good_request()))
+    assert answer.http_status == 415
+
+
+def test_no_content_type(connection: Connection) -> None:
+    answer = connection.call(grpc_headers(content_type=None), frame(good_request()))
+    assert answer.http_status == 415
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"]
+)
+def test_right_content_types(connection: Connection, kind: str) -> None:
+    answer = connection.call(grpc_headers(content_type=kind), frame(good_request()))
+    assert (answer.http_status, answer.grpc_status) == (200, OK)
+
+
+def test_without_te(connection: Connection) -> None:
+    """gRPC asks clients for `te: trailers`; a proxy may drop it, so it works without."""
+    answer = connection.call(grpc_headers(te=None), frame(good_request()))
+    assert answer.grpc_status == OK
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "BREW"])
+def test_other_methods(connection: Connection, method: str) -> None:
+    stream = connection.begin(grpc_headers(_method=method), end=True)
+    answer = connection.answer(stream)
+    assert (
+        answer.reset is not None
+        or answer.http_status in (400, 404, 405, 501)
+        or (answer.grpc_status not in (None, OK))
+    )
+
+
+def test_headers_that_are_too_many(connection: Connection) -> None:
+    headers = [*grpc_headers(), *((f"x-{n}", "v" * 1000) for n in range(500))]
+    stream = connection.begin(headers, end=True)
+    answer = connection.answer(stream)
+    refusal = answer.reset is not None or answer.http_status == 431 or answer.grpc_status != OK
+    assert refusal
+
+
+def test_old_http(target: ServerProcess) -> None:
+    request = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+    request += "Content-Type: application/grpc\r\nConnection: close\r\n\r\n"
+    answer = speak(target.port, request.encode(), hang_up=False)
+    assert (
+        not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5")) or answer[3:4] == b"\x04"
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"PRI * HTTP/2.0\r\n", id="half a preface"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 5000, id="preface, garbage"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x5a" * 500, id="TLS"),
+        pytest.param(random.Random(1).randbytes(100_000), id="garbage"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"x" * 1_000_000, id="endless header"),
+    ],
+)
+def test_bytes_that_are_no_http2(target: ServerProcess, data: bytes) -> None:
+    speak(target.port, data)
+
+
+def test_connections_left_half_open(target: ServerProcess, client: PredictionClient) -> None:
+    """Silent ones, and some that stop within a request, then vanish all at once."""
+    silent = [socket.create_connection(("127.0.0.1", target.port)) for _ in range(100)]
+    stuck = [Connection(target.port) for _ in range(20)]
+    for connection in stuck:
+        stream = connection.begin(grpc_headers())
+        connection.send(stream, frame(good_request())[:-3])
+    for _ in range(20):
+        client.is_well()
+    for opened in itertools.chain(silent, stuck):
+        getattr(opened, "socket", opened).close()
+
+
+def test_streams_begun_and_reset(connection: Connection) -> None:
+    """What a client's cancellation looks like, a thousand times on one connection."""
+    body = frame(good_request())
+    for _ in range(1000):
+        stream = connection.begin(grpc_headers())
+        try:
+            connection.send(stream, body)
+            connection.h2.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
+        except h2.exceptions.StreamClosedError:
+            # The answer came first, or the server had enough of resets.
+            continue
+        connection._flush()

@@ -1,0 +1,157 @@
+import logging
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from tensorwire.errors import ConfigError, ModelLoadError
+from tensorwire.repository.source import ModelVersion, list_versions, name_from_path, name_models
+
+
+def saved_model(path: Path) -> Path:
+    path.mkdir(parents=True)
+    (path / "saved_model.pb").write_bytes(b"\x08\x01")
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ModelLoadError) as caught:
+        list_versions(path)
+    return str(caught.value)
+
+
+def test_a_saved_model_directory_is_version_1(tmp_path: Path) -> None:
+    path = saved_model(tmp_path / "model")
+    assert list_versions(path) == [ModelVersion(1, path)]
+
+
+def test_versions_are_numbers_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("00000123", "7", "latest", "-3", "+4", "1.5", "9" * 19, "9" * 200, "²"):
+        saved_model(tmp_path / name)
+    (tmp_path / "9").write_text("a file")
+    assert [(each.number, each.path.name) for each in list_versions(tmp_path)] == [
+        (7, "7"),
+        (123, "00000123"),
+    ]
+
+
+def test_the_largest_version_is_int64s(tmp_path: Path) -> None:
+    saved_model(tmp_path / str(2**63 - 1))
+    saved_model(tmp_path / str(2**63))
+    assert [each.number for each in list_versions(tmp_path)] == [2**63 - 1]
+
+
+def test_two_names_of_one_number_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved_model(tmp_path / "01")
+    saved_model(tmp_path / "1")
+    with caplog.at_level(logging.WARNING, "tensorwire.repository"):
+        assert [each.path.name for each in list_versions(tmp_path)] == ["1"]
+    assert "1 is used, not 01" in caplog.text
+
+
+def test_an_unfinished_version_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved_model(tmp_path / "1")
+    (tmp_path / "2").mkdir()
+    with caplog.at_level(logging.WARNING, "tensorwire.repository"):
+        assert [each.number for each in list_versions(tmp_path)] == [1]
+    assert f"{tmp_path / '2'} is passed over: it has no saved_model.pb" in caplog.text
+
+
+def test_keras_files(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    (tmp_path / "b.H5").write_bytes(b"\x89HDF\r\n\x1a\n...")
+    for path in (tmp_path / "a.keras", tmp_path / "b.H5"):
+        assert list_versions(path) == [ModelVersion(1, path, needs_export=True)]
+
+
+def test_what_is_no_model_is_told_in_one_sentence(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "gone") == f"{tmp_path / 'gone'} does not exist"
+
+    (tmp_path / "empty").mkdir()
+    assert refusal(tmp_path / "empty") == f"{tmp_path / 'empty'} is an empty directory"
+
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "notes.txt").write_text("x")
+    assert "neither a saved_model.pb nor a version directory such as notes/1" in refusal(
+        tmp_path / "notes"
+    )
+
+    (tmp_path / "hollow" / "3").mkdir(parents=True)
+    assert refusal(tmp_path / "hollow") == (
+        f"no version directory of {tmp_path / 'hollow'} has a saved_model.pb (found 3)"
+    )
+
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"x")
+    assert "nor a .keras or .h5 file" in refusal(file)
+
+    graph = saved_model(tmp_path / "m") / "saved_model.pb"
+    assert (
+        refusal(graph) == f"{graph} is part of a SavedModel: give its directory, {tmp_path / 'm'}"
+    )
+
+    (tmp_path / "bad.keras").write_bytes(b"PK\x03\x04 and then nothing of a zip")
+    assert "corrupt or of another kind" in refusal(tmp_path / "bad.keras")
+    (tmp_path / "none.h5").touch()
+    assert "the file is empty" in refusal(tmp_path / "none.h5")
+
+    (tmp_path / "trained").mkdir()
+    (tmp_path / "trained" / "ckpt.index").touch()
+    assert "looks like a training checkpoint" in refusal(tmp_path / "trained")
+
+
+def test_a_folder_of_models_leads_to_a_model(tmp_path: Path) -> None:
+    saved_model(tmp_path / "models" / "mnist" / "1")
+    assert f"did you mean {tmp_path / 'models' / 'mnist'}?" in refusal(tmp_path / "models")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_directory_that_may_not_be_read(tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    assert "can't be read: Permission denied" in refusal(locked)
+
+
+def test_names(tmp_path: Path) -> None:
+    (tmp_path / "net.keras").touch()
+    assert name_from_path(tmp_path / "net.keras") == "net"
+    assert name_from_path(tmp_path / "mnist") == "mnist"
+    assert name_from_path(saved_model(tmp_path / "mnist" / "3")) == "mnist"
+    assert [each.name for each in name_models(tmp_path / "a" / "")] == ["a"]
+    assert [each.name for each in name_models([tmp_path / "a", str(tmp_path / "b")])] == ["a", "b"]
+    named = name_models({"x": tmp_path / "a", "y": tmp_path / "a"})
+    assert [(each.name, each.path) for each in named] == [
+        ("x", tmp_path / "a"),
+        ("y", tmp_path / "a"),
+    ]
+
+
+def test_two_models_of_one_name_are_both_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        name_models([tmp_path / "a" / "m", tmp_path / "b" / "m"])
+    text = str(caught.value)
+    assert str(tmp_path / "a" / "m") in text
+    assert str(tmp_path / "b" / "m") in text
+    assert "'m'" in text
+
+
+@pytest.mark.parametrize(
+    ("models", "says"),
+    [
+        ([], "no model was given"),
+        ({}, "no model was given"),
+        ("/", "a model's name can't be empty"),
+        ("", "path can't be empty"),
+        ({"a/b": "x"}, "the model name 'a/b' can't contain '/'"),
+        ({"a\n": "x"}, r"can't contain '\n'"),
+    ],
+)
+def test_names_that_cannot_be(models: object, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        name_models(models)  # type: ignore[arg-type]
+    assert says in str(caught.value)
