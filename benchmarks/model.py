@@ -4,6 +4,7 @@ The answer comes from TensorFlow in a process of its own, so that this process s
 small and starts no threads of TensorFlow's beside the servers it measures.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ import sys
 import tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
 prediction = model(tf.constant([json.loads(sys.argv[2])]))
-print(float(prediction[{OUTPUT!r}].numpy()[0, 0]), flush=True)
+print(float(prediction[{json.dumps(OUTPUT)}].numpy()[0, 0]), flush=True)
 """
 
 

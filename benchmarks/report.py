@@ -7,6 +7,8 @@ from results import Results, targets
 
 BEGIN = "<!-- written by `make bench`: begin -->"
 END = "<!-- written by `make bench`: end -->"
+# Below this part of its core a server was waiting for something.
+BUSY = 0.9
 # What a new RESULTS.md starts with; what people write around the markers later is kept.
 HEADING = """\
 # Results
@@ -35,7 +37,8 @@ def write(text: str, file: Path) -> None:
         _, end, after = rest.partition(END)
         if not begin or not end:
             before, after = before.rstrip() + "\n", ""
-    file.write_text(f"{before.rstrip()}\n\n{BEGIN}\n\n{text}\n\n{END}\n{after.lstrip(chr(10))}")
+    after = f"\n{after.strip()}\n" if after.strip() else ""
+    file.write_text(f"{before.rstrip()}\n\n{BEGIN}\n\n{text}\n\n{END}\n{after}")
 
 
 def _provenance(results: Results) -> str:
@@ -85,7 +88,22 @@ def _load(results: Results) -> str:
         'median. "Alone" is one connection with one request at a time. Every reply was counted '
         "and its size checked, its value before and after each round."
     )
-    return f"## Requests\n\n{text}\n\n{_table(header, rows)}"
+    return f"## Requests\n\n{text}\n\n{_table(header, rows)}{_waited(results)}"
+
+
+def _waited(results: Results) -> str:
+    """Says where a server was not the limit; its requests/s are then too low."""
+    waited = [
+        results.titles[key]
+        for key in results.samples
+        if results.median(key, lambda sample: sample.busy) < BUSY
+    ]
+    if not waited:
+        return ""
+    return (
+        f"\n\nLess than {BUSY:.0%} of the core was used by: {'; '.join(waited)}. There the load "
+        "or other programs were the limit, and requests/s and its ratios are too low."
+    )
 
 
 def _starts(results: Results) -> str:

@@ -124,15 +124,17 @@ class Request:
         inputs: Sequence[WireTensor],
         outputs: Sequence[str],
     ) -> Request:
-        """PredictionService/Predict. Reply: (version, list of WireTensor)."""
+        """PredictionService/Predict. Reply: (version, or None if the server doesn't say;
+        list of WireTensor)."""
 
     @staticmethod
     def metadata(model: str, version: int | None, label: str | None) -> Request:
-        """PredictionService/GetModelMetadata. Reply: (version, list of SignatureTuple)."""
+        """PredictionService/GetModelMetadata. Reply: (version, or None if the server
+        doesn't say; list of SignatureTuple)."""
 
     @staticmethod
     def status(model: str, version: int | None, label: str | None) -> Request:
-        """ModelService/GetModelStatus. Reply: list of StatusTuple."""
+        """ModelService/GetModelStatus. Reply: list of StatusTuple, newest first."""
 
     @staticmethod
     def text(text: str, model: str | None) -> Request:
@@ -155,11 +157,13 @@ class Call:
 
 @final
 class Channel:
-    """Connections to one or more servers; may be used from any thread."""
+    """Connections to one or more servers; may be used from any thread, and in a child of
+    `fork`, which makes connections of its own. A thread that is in a call when the
+    interpreter ends never comes back from it, as with Python's own waits."""
 
     def __new__(cls, addresses: Sequence[str], options: str) -> Channel:
-        """Connects when first used. `options` is JSON: connect_timeout, keepalive_time,
-        keepalive_timeout (seconds), retries (attempts after the first),
+        """Connects when first used. `options` is JSON: connect_timeout, keepalive_time
+        (null: no pings), keepalive_timeout (seconds), retries (attempts after the first),
         retry_initial_backoff, retry_max_backoff (seconds), max_message_bytes,
         user_agent.
 

@@ -18,6 +18,7 @@ from .errors import (
     TensorTypeError,
     from_native,
 )
+from .opening_noise import opening_noise_filtered
 from .repository.keras_export import KerasExporter
 from .repository.policy import Latest
 from .repository.source import list_versions, name_models
@@ -41,7 +42,8 @@ def open_engine(config: EngineConfig) -> _core.Engine:
     """
     folder = find_tensorflow(config.tensorflow_dir)
     try:
-        return _core.Engine(config.to_native(folder))
+        with opening_noise_filtered():
+            return _core.Engine(config.to_native(folder))
     except _core.NativeError as error:
         raise TensorFlowMissingError(str(error.args[1])) from error
 

@@ -22,6 +22,7 @@ from .repository.reconciler import Outcome, Reconciler
 from .repository.source import ModelPath, NamedModel, name_models
 from .signature import ModelStatus, Signature
 from .stop_signals import StopSignals
+from .units import format_duration
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -72,6 +73,7 @@ class Server:
         self._listener: _core.Server | None = None
         self._reconciler: Reconciler | None = None
         self._outcomes: list[Outcome] = []
+        self._complete = True
 
     def start(self) -> Server:
         """Listens and loads the models; returns once each of them is served or has failed.
@@ -124,15 +126,14 @@ class Server:
         # A start that is still opening TensorFlow holds the lock; then there is no listener.
         with self._lock:
             listener, reconciler = self._listener, self._reconciler
-        complete = True
         if reconciler is not None:
             reconciler.cancel(0.0)
-        if listener is not None:
-            complete = listener.stop(seconds)
-        if reconciler is not None:
-            complete = reconciler.cancel(max(0.0, end - time.monotonic())) and complete
+        if listener is not None and not listener.stop(seconds):
+            self._complete = False
+        if reconciler is not None and not reconciler.cancel(max(0.0, end - time.monotonic())):
+            self._complete = False
         self._stopped.set()
-        return complete
+        return self._complete
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the server has stopped, at most `timeout` seconds. True: it has."""
@@ -169,11 +170,6 @@ class Server:
     def outcomes(self) -> list[Outcome]:
         """What loading came to, for each version that was wanted."""
         return list(self._outcomes)
-
-    @property
-    def loading(self) -> bool:
-        """A model is being loaded, which `stop` may have had no time to wait for."""
-        return self._reconciler is not None and self._reconciler.active
 
     @property
     def stopping(self) -> bool:
@@ -229,14 +225,16 @@ class Watcher:
         """Each of its models is served or has failed, and at least one is served."""
 
 
-def run(server: Server, watcher: Watcher | None = None) -> None:
-    """Starts a server and waits for its end, as `serve` does."""
+def run(server: Server, watcher: Watcher | None = None) -> bool:
+    """Starts a server and waits for its end, as `serve` does. False: some work did not
+    end within the grace, and threads of it may still run."""
     watcher = watcher or Watcher()
 
     def stop() -> None:
         _log.info("stopping: finishing what is in flight")
         if not server.stop():
-            _log.warning("stopped after %.3g s with work unfinished", server.config.grace)
+            grace = format_duration(server.config.grace)
+            _log.warning("what was not finished within the grace of %s was cut off", grace)
 
     with StopSignals(stop):
         try:
@@ -248,8 +246,9 @@ def run(server: Server, watcher: Watcher | None = None) -> None:
                 watcher.ready(server)
             server.wait()
         finally:
-            server.stop()
+            complete = server.stop()
     _log.info("stopped")
+    return complete
 
 
 def _nothing_to_serve(outcomes: list[Outcome]) -> str:

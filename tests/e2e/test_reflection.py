@@ -5,7 +5,12 @@ from collections.abc import Iterable
 import grpc
 import numpy as np
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import (
+    descriptor_database,
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+)
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
@@ -86,9 +91,10 @@ def test_every_type_can_be_resolved(channel: grpc.Channel, version: str) -> None
     while missing := {name for file in files.values() for name in file.dependency} - set(files):
         take(ask(channel, version, [Request(file_by_filename=name) for name in sorted(missing)]))
 
-    resolved = descriptor_pool.DescriptorPool()
+    database = descriptor_database.DescriptorDatabase()
     for file in files.values():
-        resolved.Add(file)
+        database.Add(file)
+    resolved = descriptor_pool.DescriptorPool(database)
     for file in files.values():
         for message in file.message_type:
             name = f"{file.package}.{message.name}"

@@ -15,6 +15,8 @@ from harness.predict import TIMEOUT_SECONDS, PredictionClient, predict_request
 from harness.server_process import ServerProcess, model_arguments
 
 MODELS = ("half_plus_two", "sleep", "mlp")
+# So many answers that every thread is at it.
+BUSY = 500
 stop_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
 
@@ -43,18 +45,16 @@ class Load:
         self.failures: Counter[tuple[grpc.StatusCode, str]] = Counter()
         self.wrong = 0
         self._lock = threading.Lock()
-        self._warm = threading.Barrier(threads + 1)
+        self._busy = threading.Event()
         clients = [PredictionClient(process.channel()) for _ in range(threads)]
         self._threads = [threading.Thread(target=self._run, args=(each,)) for each in clients]
         for thread in self._threads:
             thread.start()
-        self._warm.wait(TIMEOUT_SECONDS)
+        assert self._busy.wait(TIMEOUT_SECONDS)
 
     def _run(self, client: PredictionClient) -> None:
         x = np.arange(100, dtype=np.float32)
         request = predict_request("half_plus_two", {"x": x})
-        client.send(request)
-        self._warm.wait(TIMEOUT_SECONDS)
         while True:
             try:
                 # Several at once on the connection, so that some are always in flight.
@@ -70,6 +70,8 @@ class Load:
             expected = x * 0.5 + 3
             with self._lock:
                 self.answered += len(good)
+                if self.answered >= BUSY:
+                    self._busy.set()
                 self.wrong += sum(list(r.outputs["y"].float_val) != list(expected) for r in good)
                 for error in refused:
                     self.failures[error.code(), error.details()] += 1

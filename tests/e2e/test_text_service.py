@@ -227,6 +227,20 @@ def test_no_such_model(fails) -> None:
     assert "nowhere" in fails("nowhere", "1")
 
 
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        ("m" * 3000, "1"),
+        ("half_plus_two", "x" * 1_000_000),
+        ("half_plus_two", json.dumps({"z" * 5000: 1})),
+        ("half_plus_two", json.dumps(["word" * 5000])),
+    ],
+    ids=["model", "text", "name", "value"],
+)
+def test_what_is_quoted_is_short(fails, model: str, text: str) -> None:
+    fails(model, text)
+
+
 def test_which_of_several_models(fails) -> None:
     """None was named: it says so and how to name one."""
     message = fails(None, "1")

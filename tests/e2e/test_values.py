@@ -4,6 +4,7 @@ The oracle is the same SavedModel, loaded by `tf.saved_model.load` in this proce
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness.predict import PredictionClient
+from harness.predict import TIMEOUT_SECONDS, PredictionClient, predict_request
+from harness.server_process import ServerProcess
 
 RANDOM = np.random.default_rng(20)
 Inputs = dict[str, np.ndarray]
@@ -142,3 +144,37 @@ def test_a_large_batch(client: PredictionClient, oracle: Oracle) -> None:
     check(client.predict("half_plus_two", inputs), oracle("half_plus_two", "", inputs), False)
     wide = {"x": floats(40_000, 32)}
     check(client.predict("mlp", wide), oracle("mlp", "", wide), True)
+
+
+def test_a_message_of_a_hundred_mebibytes(client: PredictionClient) -> None:
+    """As tensor_content both ways: far over gRPC's usual limit of 4 MiB."""
+    x = np.arange(25 << 20, dtype=np.float32)
+    proto = tf.make_tensor_proto(x)
+    assert len(proto.tensor_content) == 100 << 20
+    metadata = [("tensorwire-encoding", "tensor_content")]
+    reply = client.send(predict_request("identity_float", {"x": proto}), metadata=metadata)
+    assert reply.outputs["y"].tensor_content == proto.tensor_content
+
+
+def test_replies_are_not_mixed_up(client: PredictionClient) -> None:
+    """Many requests in flight on one connection, each with numbers of its own."""
+    calls = {}
+    for number in range(1000):
+        x = np.full(1 + number % 7, number, np.float32)
+        request = predict_request("half_plus_two", {"x": x})
+        future = client.prediction.Predict.future
+        calls[number] = x, future(request, timeout=TIMEOUT_SECONDS)
+    for x, call in calls.values():
+        assert list(call.result().outputs["y"].float_val) == list(x * 0.5 + 3)
+
+
+def test_many_connections(server: ServerProcess) -> None:
+    """More connections than I/O threads, all of them in use."""
+    clients = [PredictionClient(server.channel()) for _ in range(32)]
+
+    def call(number: int) -> float:
+        answer = clients[number % 32].predict("scalar", {"x": np.float32(number)})
+        return float(answer["square"])
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(call, range(640))) == [float(n * n) for n in range(640)]

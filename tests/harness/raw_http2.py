@@ -1,5 +1,6 @@
 """An HTTP/2 connection that says what it is told to, right or wrong."""
 
+import errno
 import socket
 import struct
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ class Connection:
         self.h2.initiate_connection()
         # Room for large replies without a window update for each.
         self.h2.increment_flow_control_window(1 << 30)
-        self._flush()
+        self.flush()
 
     def __enter__(self) -> "Connection":
         return self
@@ -96,7 +97,7 @@ class Connection:
         """Sends headers on a new stream; answers its number."""
         stream = self.h2.get_next_available_stream_id()
         self.h2.send_headers(stream, headers, end_stream=end)
-        self._flush()
+        self.flush()
         return stream
 
     def send(self, stream: int, data: bytes, *, end: bool = False) -> None:
@@ -108,10 +109,10 @@ class Connection:
                 continue
             self.h2.send_data(stream, data[:room])
             data = data[room:]
-            self._flush()
+            self.flush()
         if end:
             self.h2.end_stream(stream)
-            self._flush()
+            self.flush()
 
     def answer(self, stream: int) -> Answer:
         """Waits for the end of a stream, however it comes."""
@@ -127,7 +128,7 @@ class Connection:
         self.send(stream, body, end=True)
         return self.answer(stream)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         data = self.h2.data_to_send()
         if data:
             self.socket.sendall(data)
@@ -143,7 +144,7 @@ class Connection:
                     open_answer.ended = True
             elif answer is not None:
                 self._note(answer, event)
-        self._flush()
+        self.flush()
         return True
 
     def _note(self, answer: Answer, event: h2.events.Event) -> None:
@@ -173,6 +174,8 @@ def speak(port: int, data: bytes, *, hang_up: bool = True) -> bytes:
                 connection.shutdown(socket.SHUT_WR)
             while chunk := connection.recv(1 << 16):
                 received += chunk
-        except (ConnectionResetError, BrokenPipeError):
-            pass
+        except OSError as error:
+            # The other side may have hung up before we were done.
+            if error.errno not in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+                raise
         return received

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tensorwire.config import MAX_MESSAGE_BYTES, Settings, load_config, setting_fields
 from tensorwire.errors import ConfigError
 

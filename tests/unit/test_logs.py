@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+
 from tensorwire.logs import LOGGERS, configure_logs
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from tensorwire.units import format_duration, format_size, parse_duration, parse_size
 
 

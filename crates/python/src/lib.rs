@@ -5,6 +5,8 @@ use pyo3::prelude::*;
 
 mod error;
 
+mod exit_gate;
+
 mod tensors;
 
 mod signatures;
@@ -22,6 +24,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("NativeError", module.py().get_type::<error::NativeError>())?;
     // Rust's log lines go to Python's logging; a second import finds them going there.
     let _ = pyo3_log::try_init();
+    exit_gate::install(module)?;
 
     // What serves.
     module.add_class::<engine::Engine>()?;

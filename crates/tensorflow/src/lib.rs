@@ -14,7 +14,11 @@ pub use config::SessionOptions;
 
 mod saved_model;
 
+mod graph_def;
+
 mod outline;
+
+mod sanity;
 
 mod signature;
 

@@ -4,57 +4,8 @@
 use bytes::Bytes;
 use prost::{DecodeError, Message};
 
-/// `tensorflow.SavedModel`, reduced to its graphs.
-#[derive(Clone, PartialEq, Message)]
-struct SavedModel {
-    #[prost(message, repeated, tag = "2")]
-    meta_graphs: Vec<MetaGraph>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct MetaGraph {
-    #[prost(message, optional, tag = "2")]
-    graph: Option<Graph>,
-    #[prost(message, optional, tag = "3")]
-    saver: Option<Saver>,
-}
-
-/// `tensorflow.GraphDef`.
-#[derive(Clone, PartialEq, Message)]
-struct Graph {
-    #[prost(message, repeated, tag = "1")]
-    nodes: Vec<Node>,
-    #[prost(message, optional, tag = "2")]
-    library: Option<FunctionLibrary>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct FunctionLibrary {
-    #[prost(message, repeated, tag = "1")]
-    functions: Vec<Function>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Function {
-    #[prost(message, repeated, tag = "3")]
-    nodes: Vec<Node>,
-}
-
-/// `tensorflow.NodeDef`.
-#[derive(Clone, PartialEq, Message)]
-struct Node {
-    #[prost(bytes = "bytes", tag = "1")]
-    name: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    operation: Bytes,
-}
-
-/// `tensorflow.SaverDef`.
-#[derive(Clone, PartialEq, Message)]
-struct Saver {
-    #[prost(string, tag = "3")]
-    restore_operation: String,
-}
+use crate::graph_def::{Node, SavedModel};
+use crate::sanity;
 
 /// Operations whose state a checkpoint brings back.
 const STORED: [&str; 10] = [
@@ -106,17 +57,14 @@ impl Outline {
             .saver
             .is_some_and(|saver| !saver.restore_operation.is_empty());
         let graph = meta_graph.graph.unwrap_or_default();
-        let functions = graph.library.unwrap_or_default().functions;
-        let inner = || functions.iter().flat_map(|function| &function.nodes);
-        // TensorFlow does not look, and crashes.
-        let mut all = graph.nodes.iter().chain(inner());
-        if all.any(|node| node.name.is_empty() || node.operation.is_empty()) {
-            return Err("a node of its graph lacks a name or an operation".to_owned());
-        }
+        sanity::check(&graph)?;
+        let functions = graph.library.as_ref().map(|library| &library.functions);
+        let functions = functions.into_iter().flatten();
+        let inner = functions.flat_map(|function| &function.nodes);
         Ok(Self {
             needs_variables: restores && has_any(&graph.nodes, &STORED),
             outputs_may_change: has_any(&graph.nodes, &REFERENCE_VARIABLES),
-            has_loops: has_any(graph.nodes.iter().chain(inner()), &LOOPS),
+            has_loops: has_any(graph.nodes.iter().chain(inner), &LOOPS),
         })
     }
 }
@@ -128,13 +76,15 @@ fn has_any<'a>(nodes: impl IntoIterator<Item = &'a Node>, operations: &[&str]) -
 
 #[cfg(test)]
 mod tests {
-    use super::{Function, FunctionLibrary, Graph, MetaGraph, Node, Outline, SavedModel, Saver};
+    use super::Outline;
+    use crate::graph_def::{Function, FunctionLibrary, Graph, MetaGraph, Node, SavedModel, Saver};
     use prost::Message;
 
     fn nodes(operations: &[&'static str]) -> Vec<Node> {
         let node = |name: &&'static str| Node {
             name: "node".into(),
             operation: (*name).into(),
+            ..Node::default()
         };
         operations.iter().map(node).collect()
     }
@@ -142,6 +92,7 @@ mod tests {
     fn outline(operations: &[&'static str], inner: &[&'static str], restore: &str) -> Outline {
         let function = Function {
             nodes: nodes(inner),
+            ..Function::default()
         };
         let graph = Graph {
             nodes: nodes(operations),

@@ -40,8 +40,8 @@ impl SavedModel {
             let message = format!("{} is corrupt: {reason}", file.display());
             ServeError::new(Kind::DataLoss, message)
         };
-        let message = SavedModelMessage::decode(bytes.clone())
-            .map_err(|error| corrupt(error.to_string()))?;
+        let message =
+            SavedModelMessage::decode(bytes.clone()).map_err(|error| corrupt(error.to_string()))?;
         let index = served_graph(&message.meta_graphs, &file)?;
         let outline = Outline::read(bytes, index).map_err(corrupt)?;
         if outline.needs_variables {

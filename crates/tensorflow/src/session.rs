@@ -8,7 +8,7 @@ use engine::ServeError;
 use smallvec::SmallVec;
 
 use crate::api::{Api, Output, RawGraph, RawSession, RawSessionOptions};
-use crate::config::{RunOptions, SessionOptions};
+use crate::config::{RunOptions, RunThreads, SessionOptions};
 use crate::library::c_path;
 use crate::saved_model::SERVE_TAG;
 use crate::status::Status;
@@ -107,12 +107,16 @@ impl Session {
         let options = RawOptions::new(api, options)?;
         let graph = Graph::new(api);
         let mut status = Status::new(api);
+        // In the caller's thread, where a function that can't be built fails in order:
+        // in the pool, TensorFlow can free the session under the thread that failed.
+        let run_options = RunOptions::new(RunThreads::Caller, None);
+        let run_options = run_options.as_buffer();
         // SAFETY: everything passed lives during the call, the one tag is counted, and
-        // the graph is new. No run options and no metadata are allowed to be null.
+        // the graph is new. The meta graph, which we have read, may be null.
         let raw = unsafe {
             (api.load_session)(
                 options.raw,
-                ptr::null(),
+                &raw const run_options,
                 directory.as_ptr(),
                 [SERVE_TAG.as_ptr()].as_ptr(),
                 1,

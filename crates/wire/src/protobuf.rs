@@ -35,12 +35,16 @@ pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "a fifth off the cost of reading a whole PredictRequest (measured)"
+)]
 impl<'a> Fields<'a> {
     pub(crate) fn of(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&mut self) -> Result<(u32, Value<'a>), Malformed> {
         let (number, wire_type) = self.tag()?;
         let value = match wire_type {
@@ -77,7 +81,7 @@ impl<'a> Fields<'a> {
         Ok((tag >> 3, (tag & 7) as u8))
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, wire_type: u8) -> Result<Value<'a>, Malformed> {
         Ok(match wire_type {
             0 => Value::Varint(take_varint(&mut self.rest)?),

@@ -8,7 +8,10 @@ from rich.console import Console
 from .options import HELP_SETTINGS, debug_option
 
 
-@click.command(context_settings=HELP_SETTINGS, short_help="See it work: train, serve and call a small network.")
+@click.command(
+    context_settings=HELP_SETTINGS,
+    short_help="See it work: train, serve and call a small network.",
+)
 @debug_option
 def demo() -> None:
     """Train a small network on handwritten digits, serve it, and call it.

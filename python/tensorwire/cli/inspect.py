@@ -26,7 +26,7 @@ from tensorwire.signature import (
 )
 
 from .options import HELP_SETTINGS, debug_option
-from .tables import console, signature_table, status_table
+from .tables import callable_signatures, console, signature_table, status_table
 
 _ADDRESS = re.compile(r"[^/\\]+:\d{1,5}")
 _TIMEOUT_SECONDS = 30.0
@@ -63,7 +63,9 @@ class _View:
         return {"models": models}
 
 
-@click.command(context_settings=HELP_SETTINGS, short_help="Show models, versions, states and signatures.")
+@click.command(
+    context_settings=HELP_SETTINGS, short_help="Show models, versions, states and signatures."
+)
 @click.argument("path_or_target")
 @click.argument("model", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
@@ -124,7 +126,7 @@ def _signatures(signatures: Mapping[str, Signature]) -> dict[str, Any]:
             "inputs": {key: _spec(spec) for key, spec in signature.inputs.items()},
             "outputs": {key: _spec(spec) for key, spec in signature.outputs.items()},
         }
-        for name, signature in signatures.items()
+        for name, signature in callable_signatures(signatures).items()
     }
 
 

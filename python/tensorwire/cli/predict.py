@@ -112,8 +112,10 @@ def predict(
     if as_json:
         click.echo(json.dumps({name: to_json(value) for name, value in outputs.items()}))
         return
-    table = output_table(outputs, batched=batched)
+    table, left_out = output_table(outputs, batched=batched)
     console().print(table)
+    if left_out:
+        click.echo(f"{left_out} more rows; --json shows all")
 
 
 def _only_model(client: Client) -> str:

@@ -75,9 +75,9 @@ def serve(
         raise click.UsageError(str(error)) from error
     configure_logs(config.log.log_format, config.log.log_level)
     server = Server.from_config(_models(paths, named), config)
-    run(server, _Announcer(ready_file))
-    if server.loading:
-        # TensorFlow can't be interrupted while it loads, and Python would wait for it.
+    if not run(server, _Announcer(ready_file)):
+        # TensorFlow can't be interrupted while it loads or runs, and an ordinary exit
+        # would wait for it.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

@@ -90,17 +90,15 @@ def status_table(statuses: Mapping[str, ModelStatus]) -> Table:
     return table
 
 
-def output_table(outputs: Mapping[str, NDArray[Any]], *, batched: bool) -> Table:
-    """The outputs side by side: a row for each row of the batch if they are `batched`
-    (share a first dimension), else one."""
+def output_table(outputs: Mapping[str, NDArray[Any]], *, batched: bool) -> tuple[Table, int]:
+    """The outputs side by side, a row for each row of the batch if they are `batched`
+    (share a first dimension), else one; and how many rows are left out."""
     table = _table(*outputs)
     count = len(next(iter(outputs.values()))) if batched else 1
     for row in range(min(count, MAX_ROWS)):
         values = (value[row] if batched else value for value in outputs.values())
         table.add_row(*(Text(describe_value(value)) for value in values))
-    if count > MAX_ROWS:
-        table.caption = f"{count - MAX_ROWS} more rows; --json shows all"
-    return table
+    return table, max(0, count - MAX_ROWS)
 
 
 def describe_value(value: Any) -> str:

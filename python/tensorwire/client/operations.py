@@ -205,18 +205,17 @@ class Operations:
     def wait_until_ready(self, timeout: float | None, model: str | None) -> Operation[None]:
         """Lets time pass until the server, or the model, serves."""
         plan = Plan(self._settings, CallSettings(timeout, wait_for_ready=True), model)
-        what = "the server" if model is None else f"model {model!r}"
         pause = _FIRST_PAUSE_SECONDS
+        seen = None
         while True:
             try:
                 state = yield from _state(plan, model)
             except DeadlineExceededError as error:
-                raise _not_ready(what, plan, error.details, error.target) from None
+                raise _not_ready(plan, f"it is {seen}" if seen else error.details, error) from None
             if state == SERVING:
                 return
+            seen = state
             remaining = plan.remaining()
-            if remaining == 0.0:
-                raise _not_ready(what, plan, f"it is {state}", None)
             yield Pause(pause if remaining is None else min(pause, remaining))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
@@ -256,9 +255,10 @@ def _state(plan: Plan, model: str | None) -> Operation[str]:
     return SERVING if ModelStatus.from_tuples(model, versions).available else "not available"
 
 
-def _not_ready(what: str, plan: Plan, why: str, target: str | None) -> DeadlineExceededError:
-    details = f"{what} was not ready within {plan.timeout:g} s: {why}"
-    return DeadlineExceededError(details, target=target)
+def _not_ready(plan: Plan, why: str, error: DeadlineExceededError) -> DeadlineExceededError:
+    what = "the server" if plan.model is None else f"model {plan.model!r}"
+    within = "" if plan.timeout is None else f" within {plan.timeout:g} s"
+    return DeadlineExceededError(f"{what} was not ready{within}: {why}", target=error.target)
 
 
 def _needs_signature(inputs: Any) -> bool:

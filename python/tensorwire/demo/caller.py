@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
             accuracy = _accuracy(client, held_out)
         rate = asyncio.run(_requests_per_second(address, held_out))
     except TensorWireError as error:
-        Console(stderr=True).print(Text(f"error: {error}"))
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 1
     console.print(
         f"Accuracy over the wire on all {len(held_out.labels)} held-out digits: "
@@ -51,10 +51,11 @@ def main(arguments: list[str]) -> int:
     console.print(
         f"Requests per second: [bold]{rate:,.0f}[/bold] "
         f"(one digit a request, {IN_FLIGHT} in flight from one Python process, "
-        f"for {MEASURED_SECONDS:.0f} s, server and client on this machine)"
+        f"for {MEASURED_SECONDS:.0f} s, server and client on this machine)",
+        soft_wrap=True,
     )
     if accuracy < LEAST_ACCURACY:
-        Console(stderr=True).print(f"error: the accuracy is below {LEAST_ACCURACY}")
+        sys.stderr.write(f"error: the accuracy is below {LEAST_ACCURACY}\n")
         return 1
     return 0
 

@@ -23,6 +23,7 @@ from .text_caller import call_text_service
 from .training import TrainedModel, trained_model
 
 CALLER_TIMEOUT_SECONDS = 120.0
+_EPOCHS_A_LINE = 5
 _NEEDED = {
     "tensorflow": "tensorflow",
     "sklearn": "scikit-learn",
@@ -58,17 +59,23 @@ def _check_needs() -> None:
 
 def _train(console: Console) -> TrainedModel:
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()]
-    with Progress(*columns, console=console, transient=True) as display:
+    shown = console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not shown) as display:
         task = display.add_task("Starting TensorFlow in a process of its own", total=None)
 
         def report(progress: training.Progress) -> None:
+            description = (
+                "Training a small network on scikit-learn's digits, "
+                f"epoch {progress.epoch} of {progress.epochs}"
+            )
             display.update(
                 task,
-                description="Training a small network on scikit-learn's digits, "
-                f"epoch {progress.epoch} of {progress.epochs}",
+                description=description,
                 completed=progress.epoch,
                 total=progress.epochs,
             )
+            if not shown and progress.epoch % _EPOCHS_A_LINE == 0:
+                console.print(description)
 
         model = trained_model(report)
     made = "trained before and kept in" if model.from_cache else "trained and exported to"

@@ -36,10 +36,9 @@ def _network(keras: Any) -> Any:
     )
 
 
-def _export(tensorflow: Any, model: Any, directory: str) -> None:
-    image = tensorflow.TensorSpec([None, 8, 8], tensorflow.float32, name="image")
+def _export(keras: Any, model: Any, directory: str) -> None:
+    import tensorflow
 
-    @tensorflow.function(input_signature=[image])  # type: ignore[untyped-decorator]
     def classify(image: Any) -> dict[str, Any]:
         probabilities = model(image, training=False)
         return {
@@ -47,7 +46,11 @@ def _export(tensorflow: Any, model: Any, directory: str) -> None:
             "probabilities": probabilities,
         }
 
-    tensorflow.saved_model.save(model, directory, signatures={"serving_default": classify})
+    image = tensorflow.TensorSpec([None, 8, 8], tensorflow.float32, name="image")
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serving_default", classify, input_signature=[image])
+    archive.write_out(directory, verbose=False)
 
 
 def train(directory: str, progress: TextIO) -> None:
@@ -57,7 +60,6 @@ def train(directory: str, progress: TextIO) -> None:
         print(json.dumps(fields), file=progress, flush=True)
 
     import keras
-    import tensorflow
 
     keras.utils.set_random_seed(SEED)
     training, held_out = load_digits()
@@ -81,7 +83,7 @@ def train(directory: str, progress: TextIO) -> None:
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=after_epoch)],
     )
     _, accuracy = model.evaluate(held_out.images, held_out.labels, verbose=0)
-    _export(tensorflow, model, directory)
+    _export(keras, model, directory)
     say(held_out_accuracy=float(accuracy))
 
 

@@ -71,6 +71,7 @@ class Reconciler:
         self._exporter = exporter
         self._policy = policy or Latest()
         self._cancelled = threading.Event()
+        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._finished: SimpleQueue[list[Outcome] | None] = SimpleQueue()
 
@@ -85,8 +86,9 @@ class Reconciler:
         for index in range(count):
             name = f"tensorwire-load-{index}"
             thread = threading.Thread(target=self._work, args=(waiting,), name=name, daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            with self._lock:
+                thread.start()
+                self._threads.append(thread)
         outcomes: list[Outcome] = []
         for _ in models:
             each = self._finished.get()
@@ -103,14 +105,11 @@ class Reconciler:
         self._exporter.cancel()
         self._finished.put(None)
         end = time.monotonic() + timeout
-        for thread in self._threads:
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
-        return not self.active
-
-    @property
-    def active(self) -> bool:
-        """A load is under way."""
-        return any(thread.is_alive() for thread in self._threads)
+        return not any(thread.is_alive() for thread in threads)
 
     def _work(self, waiting: SimpleQueue[NamedModel]) -> None:
         while not self._cancelled.is_set():

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from tensorwire.errors import ConfigError
 from tensorwire.repository.policy import Latest
 from tensorwire.repository.source import ModelVersion

@@ -3,6 +3,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from tensorwire._core import NativeError
 from tensorwire.errors import ModelLoadError
 from tensorwire.repository.policy import Latest
@@ -107,7 +108,7 @@ def test_a_slow_model_holds_up_no_other(tmp_path: Path) -> None:
             break
         deadline.wait(0.01)
     assert {name for name, _, _ in engine.loaded} == set(names[2:])
-    assert reconciler.active
+    assert loading.is_alive()
     engine.release.set()
     loading.join(30)
     assert len(engine.loaded) == 8

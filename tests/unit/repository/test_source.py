@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from tensorwire.errors import ConfigError, ModelLoadError
 from tensorwire.repository.source import ModelVersion, list_versions, name_from_path, name_models
 

@@ -6,8 +6,8 @@ use engine::{
     Signature, Version,
 };
 use tensor::Tensor;
-use wire::predict::{self, ModelSpec, PredictReply, PredictRequest};
-use wire::tensor_proto::{Encoding, TensorProtoError, decode_tensor};
+use wire::predict::{self, ModelSpec, PredictReply, PredictRequest, WireError};
+use wire::tensor_proto::{Encoding, TensorProtoError, decode_tensor, tensor_memory};
 
 use crate::app::App;
 use crate::grpc::{Call, Frame};
@@ -19,11 +19,7 @@ const ENCODING_TENSOR_CONTENT: &str = "tensor_content";
 
 /// Answers one request.
 pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Frame, ServeError> {
-    let request = predict::decode_request(&message).map_err(|error| {
-        ServeError::internal(format!(
-            "cannot parse the request as tensorflow.serving.PredictRequest: {error}"
-        ))
-    })?;
+    let request = predict::decode_request(&message).map_err(|error| unreadable(&error))?;
     let spec = request
         .spec
         .ok_or_else(|| ServeError::invalid_argument("Missing ModelSpec"))?;
@@ -46,6 +42,17 @@ pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Fram
         .map(|position| signature.outputs[*position].alias.as_str());
     let outputs: Vec<(&str, &Tensor)> = aliases.zip(&outputs).collect();
     encode(app, &call, &model, &spec, &outputs)
+}
+
+fn unreadable(error: &WireError) -> ServeError {
+    match error {
+        WireError::TooMany { .. } => {
+            ServeError::resource_exhausted(format!("the request has {error}"))
+        }
+        _ => ServeError::internal(format!(
+            "cannot parse the request as tensorflow.serving.PredictRequest: {error}"
+        )),
+    }
 }
 
 fn selector<'a>(spec: &ModelSpec<'a>) -> ModelSelector<'a> {
@@ -78,8 +85,7 @@ fn decode_inputs(
                 let encoded = request.inputs[position].tensor;
                 let tensor = decode_tensor(message, encoded, room)
                     .map_err(|error| parsing_error(&input.alias, &error))?;
-                let bytes = tensor.shape().elements() * tensor.dtype().size().unwrap_or(1);
-                room = room.saturating_sub(bytes);
+                room = room.saturating_sub(tensor_memory(&tensor));
                 tensor
             }
         };

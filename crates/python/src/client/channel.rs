@@ -13,6 +13,7 @@ use super::native_error;
 use super::options::{Entries, call_options, channel_options};
 use super::reply::OwnedReply;
 use super::request::Request;
+use crate::exit_gate;
 
 /// How long a waiting thread sleeps before it looks whether Ctrl-C was pressed: short
 /// to a person, and rare enough to cost nothing.
@@ -25,6 +26,7 @@ pub(crate) struct Channel(Arc<client::Channel>);
 #[pymethods]
 impl Channel {
     #[new]
+    #[expect(clippy::needless_pass_by_value, reason = "PyO3 hands over what it has made")]
     fn new(addresses: Vec<String>, options: &str) -> PyResult<Self> {
         client::Channel::new(&addresses, channel_options(options)?)
             .map(|channel| Self(Arc::new(channel)))
@@ -40,6 +42,7 @@ impl Channel {
         metadata: Entries,
         wait_for_ready: bool,
     ) -> PyResult<Py<PyAny>> {
+        exit_gate::stop_if_closed(py);
         let options = call_options(timeout, metadata, wait_for_ready)?;
         self.wait(py, &request.0, &options)?.into_python(py)
     }
@@ -47,19 +50,21 @@ impl Channel {
     /// Sends without waiting.
     fn start(
         &self,
+        py: Python<'_>,
         request: &Request,
         timeout: Option<f64>,
         metadata: Entries,
         wait_for_ready: bool,
         done: Py<PyAny>,
     ) -> PyResult<Call> {
+        exit_gate::stop_if_closed(py);
         let options = call_options(timeout, metadata, wait_for_ready)?;
         Call::start(Arc::clone(&self.0), request.0.clone(), options, done)
     }
 
     /// Ends calls under way with CANCELLED and closes the connections.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.0.close());
+        exit_gate::detach(py, || self.0.close());
     }
 }
 
@@ -72,7 +77,7 @@ impl Channel {
     ) -> PyResult<OwnedReply> {
         let mut call = pin!(self.0.call(request, options));
         loop {
-            let result = py.detach(|| {
+            let result = exit_gate::detach(py, || {
                 let waited = async { timeout(SIGNAL_CHECK, &mut call).await.ok() };
                 client::block_on(waited)?
                     .map(|result| result.map(OwnedReply::from))

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 
 use super::native_error;
 use super::reply::OwnedReply;
+use crate::exit_gate;
 
 /// A result on its way to the `done` function of the call.
 pub(super) struct Completion {
@@ -38,20 +39,20 @@ pub(super) fn complete(completion: Completion) {
         Err(_) => Some(completion),
     };
     if let Some(completion) = left {
-        Python::try_attach(|py| completion.deliver(py));
+        exit_gate::attach(|py| completion.deliver(py));
     }
 }
 
 fn deliver_all(receiver: &Receiver<Completion>) {
     while let Ok(first) = receiver.recv() {
-        let attached = Python::try_attach(|py| {
+        let attached = exit_gate::attach(|py| {
             first.deliver(py);
             while let Ok(next) = receiver.try_recv() {
                 next.deliver(py);
             }
         });
         if attached.is_none() {
-            // The interpreter is gone, and with it everybody who could want a result.
+            // The interpreter is ending, and with it everybody who could want a result.
             return;
         }
     }

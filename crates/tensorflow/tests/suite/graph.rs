@@ -1,4 +1,4 @@
-//! SavedModels written by hand, for graphs that no exporter makes.
+//! Models written by hand, for graphs that no exporter makes.
 
 use std::collections::BTreeMap;
 use std::fs;

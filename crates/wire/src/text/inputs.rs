@@ -201,7 +201,7 @@ fn wrong_rank(form: &InputForm<'_>, dims: &[usize]) -> TextError {
         String::new()
     };
     TextError::new(format!(
-        "input `{}` takes the shape {}{example}, found {found}",
+        "input `{}` takes {}{example}, found {found}",
         form.alias,
         sizes(wanted.iter().copied())
     ))
@@ -213,7 +213,7 @@ fn tensor_of(form: &InputForm<'_>, values: Values) -> Result<Tensor, TextError> 
         let fits = |(size, wanted): (&usize, &i64)| *wanted < 0 || *size as i64 == *wanted;
         if !dims.iter().zip(wanted).all(fits) {
             return Err(TextError::new(format!(
-                "input `{}` takes the shape {}, found {}",
+                "input `{}` takes {}, found {}",
                 form.alias,
                 sizes(wanted.iter().copied()),
                 sizes(dims.iter().map(|size| *size as i64))
@@ -229,10 +229,10 @@ fn tensor_of(form: &InputForm<'_>, values: Values) -> Result<Tensor, TextError> 
     .map_err(|error| wrong(error.to_string()))
 }
 
-/// A shape in words: `[?,32]`, or what a shape without dimensions is.
+/// A shape in words.
 fn sizes(sizes: impl ExactSizeIterator<Item = i64>) -> String {
     if sizes.len() == 0 {
-        return "of a single value".into();
+        return "a single value".into();
     }
     let size = |size: i64| {
         if size < 0 {
@@ -241,7 +241,8 @@ fn sizes(sizes: impl ExactSizeIterator<Item = i64>) -> String {
             size.to_string()
         }
     };
-    format!("[{}]", sizes.map(size).collect::<Vec<_>>().join(","))
+    let sizes: Vec<String> = sizes.map(size).collect();
+    format!("the shape [{}]", sizes.join(","))
 }
 
 fn names(forms: &[InputForm<'_>]) -> String {

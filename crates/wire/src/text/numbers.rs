@@ -147,7 +147,7 @@ fn whole_number(word: &str) -> Option<i128> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{any, proptest};
+    use proptest::prelude::{ProptestConfig, any, proptest};
 
     use super::{BFLOAT16, HALF, SmallFloat, float, whole_number};
 
@@ -179,16 +179,17 @@ mod tests {
     fn nearest(format: SmallFloat, value: f64) -> u16 {
         let distance = |bits: &u16| (format.expand(*bits) - value).abs();
         let positive = 0..format.infinity();
-        let best = positive
-            .clone()
-            .map(|bits| distance(&bits))
-            .fold(f64::MAX, f64::min);
-        let mut nearest: Vec<u16> = positive.filter(|bits| distance(bits) == best).collect();
-        nearest.sort_by_key(|bits| bits & 1);
-        nearest[0]
+        let closer = |a: &u16, b: &u16| {
+            let (near, far) = (distance(a), distance(b));
+            near.total_cmp(&far).then((a & 1).cmp(&(b & 1)))
+        };
+        positive.min_by(closer).unwrap()
     }
 
     proptest! {
+        // Each case looks at every positive value of both formats.
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
         #[test]
         fn rounds_to_the_nearest(exponent in -30..15_i32, fraction in 1.0..2.0_f64) {
             let value = fraction * f64::powi(2.0, exponent);
@@ -197,7 +198,9 @@ mod tests {
                 assert_eq!(format.round(-value), nearest(format, value) | 0x8000);
             }
         }
+    }
 
+    proptest! {
         #[test]
         fn ties_go_to_the_even_one(bits in 0..0x7bff_u16) {
             for format in [HALF, BFLOAT16] {

@@ -1,0 +1,105 @@
+"""`Server` and `Model` inside this process."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tensorwire as tw
+from tensorwire.errors import InvalidArgumentError, ModelLoadError, NotFoundError, TensorTypeError
+
+
+def test_a_server_in_a_thread(models: Path) -> None:
+    """Where no signal can be handled."""
+    answers: list[float] = []
+
+    def use() -> None:
+        with (
+            tw.Server(models / "half_plus_two", port=0) as server,
+            tw.Client(server.address, timeout=10.0) as client,
+        ):
+            answers.append(float(client.predict("half_plus_two", [4.0])["y"][0]))
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join(60)
+    assert answers == [5.0]
+
+
+def test_two_servers_in_one_process(models: Path) -> None:
+    with (
+        tw.Server({"m": models / "half_plus_two" / "1"}, port=0) as first,
+        tw.Server({"m": models / "half_plus_two" / "2"}, port=0) as second,
+        tw.Client(first.address) as one,
+        tw.Client(second.address) as two,
+    ):
+        assert one.predict("m", [2.0])["y"] == 3.0
+        assert two.predict("m", [2.0])["y"] == 4.0
+        assert [each.version for each in first.models["m"].versions] == [1]
+
+
+def test_a_stopped_server_is_gone(models: Path) -> None:
+    with tw.Server(models / "add", port=0) as server:
+        address = server.address
+        assert server.stop() is True
+    with (
+        tw.Client(address, timeout=5.0, retry=tw.Retry(retries=0)) as client,
+        pytest.raises(tw.errors.UnavailableError),
+    ):
+        client.status("add")
+
+
+def test_a_model_in_process(models: Path) -> None:
+    with tw.Model(models / "half_plus_two") as model:
+        assert (model.metadata.name, model.metadata.version) == ("half_plus_two", 2)
+        assert model.predict([2.0])["y"].tolist() == [4.0]
+        x = np.array([[1, 2]], np.float32)[0]
+        assert model.predict({"x": x}, outputs=["y"])["y"].tolist() == [3.5, 4.0]
+        assert set(model.predict({"x": x}, signature="summary")) == {"least", "most", "y"}
+
+
+def test_strings_in_process(models: Path) -> None:
+    with tw.Model(models / "shout") as model:
+        assert model.predict(["hello"])["loud"].tolist() == [b"HELLO!"]
+        assert model.predict(["hello"], strings="str")["loud"].tolist() == ["HELLO!"]
+
+
+def test_a_model_says_what_is_wrong(models: Path) -> None:
+    with tw.Model(models / "add") as model:
+        with pytest.raises(TensorTypeError, match="the inputs of serving_default are a, b"):
+            model.predict([1.0])
+        with pytest.raises(TensorTypeError, match="input 'a' is float32, got"):
+            model.predict({"a": ["x"], "b": [1.0]})
+        with pytest.raises(InvalidArgumentError, match="input size does not match signature"):
+            model.predict({"a": [1.0]})
+        with pytest.raises(tw.errors.FailedPreconditionError, match="nope"):
+            model.predict({"a": [1.0]}, signature="nope")
+    model.close()
+    with pytest.raises(NotFoundError, match="the model was closed"):
+        model.predict({"a": [1.0], "b": [1.0]})
+
+
+@pytest.mark.parametrize("name", ["corrupt", "missing_variables", "empty", "nowhere"])
+def test_a_model_that_cannot_be_loaded(models: Path, name: str) -> None:
+    with pytest.raises(ModelLoadError, match=name):
+        tw.Model(models / name)
+
+
+def test_many_threads_share_a_model(models: Path) -> None:
+    wrong: list[float] = []
+
+    with tw.Model(models / "half_plus_two") as model:
+
+        def call(number: float) -> None:
+            for _ in range(100):
+                answer = float(model.predict([number])["y"][0])
+                if answer != number / 2 + 3:
+                    wrong.append(answer)
+
+        threads = [threading.Thread(target=call, args=(float(number),)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert wrong == []

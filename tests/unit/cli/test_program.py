@@ -1,0 +1,133 @@
+import importlib.util
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tensorwire import cli
+from tensorwire.cli import program as program_module
+from tensorwire.cli.program import program, run
+from tensorwire.config import environment_variable, setting_fields
+from tensorwire.errors import ModelLoadError
+
+COMMANDS = ("serve", "predict", "inspect", "demo")
+
+
+@pytest.mark.parametrize("command", [(), *((each,) for each in COMMANDS)])
+def test_help_has_examples(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(program, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "--debug" in result.output
+    if command != ("demo",):
+        assert f"  tensorwire {' '.join(command)}" in result.output
+
+
+def test_help_lists_the_commands() -> None:
+    output = CliRunner().invoke(program, ["--help"]).output
+    for command in COMMANDS:
+        assert f"\n  {command} " in output
+    assert "..." not in output.split("Commands:")[1]
+
+
+def test_serve_has_an_option_for_every_setting() -> None:
+    output = CliRunner().invoke(program, ["serve", "--help"]).output
+    for name in setting_fields():
+        assert f"--{name.replace('_', '-')} " in output
+        assert environment_variable(name) in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["serve"], "say what to serve"),
+        (["serve", "x", "--port", "70000"], "port can't be '70000'"),
+        (["serve", "x", "--grace", "soon"], "grace can't be 'soon'"),
+        (["serve", "x", "--log-format", "xml"], "log_format can't be 'xml'"),
+        (["serve", "--model", "x"], "'x' is not NAME=PATH"),
+        (["predict"], "Missing argument 'TARGET'"),
+        (["predict", "h:1", "m", "--scale", "1"], "'1' is no scale"),
+        (["predict", "h:1", "m", "--timeout", "0"], "'0' leaves no time"),
+        (["predict", "h:1", "m", "--timeout", "x"], "'x' is no duration"),
+        (["inspect"], "Missing argument"),
+        (["no-such-command"], "No such command"),
+        (["--no-such-option"], "No such option"),
+    ],
+)
+def test_wrong_usage_is_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["inspect", "nonsense"],
+            "error: 'nonsense' is neither a path that exists nor HOST:PORT\n",
+        ),
+        (["serve", "a/m", "b/m", "--port", "0"], "would both be called 'm'"),
+        (["serve", "--model", "a/b=x"], "error: the model name 'a/b' can't contain '/'\n"),
+    ],
+)
+def test_a_failure_is_1_and_one_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 1
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def failing(error: BaseException) -> click.Command:
+    @click.command("fails")
+    @program_module.debug_option
+    def fails() -> None:
+        raise error
+
+    return fails
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (ModelLoadError("two\nlines"), 1, "error: two lines\n"),
+        (PermissionError(13, "Permission denied", "/x"), 1, "Permission denied: '/x'"),
+        (RuntimeError("a fault"), 1, "error: RuntimeError: a fault (--debug shows where)\n"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_errors_are_one_line_unless_debugged(
+    error: BaseException,
+    status: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(program.commands, "fails", failing(error))
+    assert run(["fails"]) == status
+    quiet = capsys.readouterr().err
+    assert says in quiet
+    assert "Traceback" not in quiet
+    if status == 1:
+        for arguments in (["--debug", "fails"], ["fails", "--debug"]):
+            run(arguments)
+            assert "Traceback" in capsys.readouterr().err
+
+
+def test_without_its_packages_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.util.find_spec
+
+    def find_spec(name: str, *rest: Any) -> Any:
+        return None if name in ("click", "rich") else found(name, *rest)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    assert cli.main([]) == 1
+    assert capsys.readouterr().err == (
+        "tensorwire: the command line needs click and rich; "
+        "install it with: pip install 'tensorwire[cli]'\n"
+    )

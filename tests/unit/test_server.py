@@ -1,0 +1,215 @@
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tensorwire import server as server_module
+from tensorwire._core import NativeError
+from tensorwire.errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
+from tensorwire.server import Server, Watcher, run
+
+
+class RecordingCore:
+    """An engine and a listener that write down what is done to them, in order."""
+
+    tensorflow_version = "2.21.0"
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.refuse: set[str] = set()
+        self.taken = False
+        self.slow_to_stop = False
+        self.hold: threading.Event | None = None
+        self.loading = threading.Event()
+
+    # The engine.
+
+    def declare(self, name: str) -> None:
+        self.calls.append(f"declare {name}")
+
+    def load(self, name: str, version: int, path: str) -> None:
+        self.loading.set()
+        if self.hold is not None:
+            assert self.hold.wait(30)
+        if name in self.refuse:
+            raise NativeError("DATA_LOSS", f"{path} is corrupt", "")
+        self.calls.append(f"load {name} {version}")
+
+    def fail(self, name: str, version: int, code: str, message: str) -> None:
+        self.calls.append(f"fail {name} {version} {code}")
+
+    def status(self, name: str) -> list[tuple[int, str, str, str]]:
+        if f"load {name} 1" not in self.calls:
+            raise NativeError("NOT_FOUND", "none", "")
+        return [(1, "AVAILABLE", "OK", "")]
+
+    def signatures(self, name: str, version: int | None) -> tuple[int, list[Any]]:
+        return 1, [("serving_default", "", [("x", "x:0", 1, (-1,))], [], [])]
+
+    # The listener.
+
+    def listen(self, engine: object, options: str) -> "RecordingCore":
+        if self.taken:
+            raise NativeError("UNAVAILABLE", "cannot listen on 127.0.0.1:1: in use", "")
+        self.calls.append(f"listen {json.loads(options)['port']}")
+        return self
+
+    @property
+    def port(self) -> int:
+        return 4321
+
+    def stop(self, grace: float) -> bool:
+        self.calls.append(f"stop {grace:g}")
+        return not self.slow_to_stop
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch) -> RecordingCore:
+    made = RecordingCore()
+    monkeypatch.setattr(server_module, "open_engine", lambda config: made)
+    monkeypatch.setattr(server_module._core, "Server", made.listen)
+    return made
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> dict[str, Path]:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "saved_model.pb").touch()
+    return {name: tmp_path / name for name in ("a", "b")}
+
+
+def test_models_are_declared_before_it_listens_and_loaded_after(
+    core: RecordingCore, models: dict[str, Path]
+) -> None:
+    with Server(models, port=0) as server:
+        assert core.calls[:3] == ["declare a", "declare b", "listen 0"]
+        assert set(core.calls[3:]) == {"load a 1", "load b 1"}
+        assert (server.port, server.address) == (4321, "127.0.0.1:4321")
+        assert all(status.available for status in server.models.values())
+        assert list(server.signatures("a")["serving_default"].inputs) == ["x"]
+        assert server.wait(0) is False
+    assert core.calls[-1] == "stop 30"
+    assert server.wait(0) is True
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("0.0.0.0", "127.0.0.1:4321"), ("::", "[::1]:4321"), ("::1", "[::1]:4321"), ("h", "h:4321")],
+)
+def test_the_address_is_one_that_can_be_called(
+    core: RecordingCore, models: dict[str, Path], host: str, address: str
+) -> None:
+    with Server(models, host=host) as server:
+        assert server.address == address
+
+
+def test_a_taken_port_ends_the_start_before_anything_loads(
+    core: RecordingCore, models: dict[str, Path]
+) -> None:
+    core.taken = True
+    with pytest.raises(TensorWireError, match=r"cannot listen on 127.0.0.1:1: in use"):
+        Server(models).start()
+    assert core.calls == ["declare a", "declare b"]
+
+
+def test_a_broken_model_beside_a_healthy_one(core: RecordingCore, models: dict[str, Path]) -> None:
+    core.refuse = {"a"}
+    with Server(models) as server:
+        errors = {each.model.name: each.error for each in server.outcomes}
+        assert errors == {"a": f"{models['a']} is corrupt", "b": None}
+        assert server.models["a"].versions == ()
+
+
+def test_nothing_to_serve_is_an_error(core: RecordingCore, models: dict[str, Path]) -> None:
+    core.refuse = {"a", "b"}
+    server = Server(models)
+    with pytest.raises(ModelLoadError) as caught:
+        server.start()
+    assert str(caught.value) == (
+        f"none of the 2 models can be served: a: {models['a']} is corrupt; "
+        f"b: {models['b']} is corrupt"
+    )
+    assert core.calls[-1] == "stop 0"
+    with pytest.raises(ModelLoadError, match=r"the model can't be served: a: .* is corrupt"):
+        Server(models["a"]).start()
+
+
+def test_stop_tells_whether_anything_was_cut_off(
+    core: RecordingCore, models: dict[str, Path]
+) -> None:
+    server = Server(models, grace="2s").start()
+    core.slow_to_stop = True
+    assert server.stop() is False
+    core.slow_to_stop = False
+    assert server.stop("500ms") is False
+    assert core.calls[-2:] == ["stop 2", "stop 0.5"]
+    with pytest.raises(ConfigError, match="grace can't be 'soon'"):
+        server.stop("soon")
+
+
+def test_before_it_is_started(core: RecordingCore, models: dict[str, Path]) -> None:
+    server = Server(models)
+    with pytest.raises(TensorWireError, match="no port yet"):
+        _ = server.port
+    with pytest.raises(NotFoundError, match="not started"):
+        server.signatures("a")
+    assert server.models["a"].versions == ()
+    assert server.stop() is True
+    assert server.start().outcomes == []
+    assert core.calls == []
+
+
+def test_it_is_started_once(core: RecordingCore, models: dict[str, Path]) -> None:
+    with Server(models) as server, pytest.raises(TensorWireError, match="started before"):
+        server.start()
+
+
+class StoppingWatcher(Watcher):
+    """Stops the server as soon as it listens, or as it is ready."""
+
+    def __init__(self, when: str) -> None:
+        self.seen: list[str] = []
+        self._when = when
+
+    def _see(self, what: str, server: Server) -> None:
+        self.seen.append(what)
+        if what == self._when:
+            server.stop()
+
+    def listening(self, server: Server) -> None:
+        self._see("listening", server)
+
+    def ready(self, server: Server) -> None:
+        self._see("ready", server)
+
+
+@pytest.mark.parametrize(
+    ("when", "seen"), [("listening", ["listening"]), ("ready", ["listening", "ready"])]
+)
+def test_run_lasts_until_it_is_stopped(
+    core: RecordingCore, models: dict[str, Path], when: str, seen: list[str]
+) -> None:
+    watcher = StoppingWatcher(when)
+    assert run(Server(models), watcher) is True
+    assert watcher.seen == seen
+
+
+def test_a_load_that_does_not_end_is_told(core: RecordingCore, models: dict[str, Path]) -> None:
+    core.hold = threading.Event()
+    server = Server(models, grace=0)
+    starting = threading.Thread(target=server.start)
+    starting.start()
+    assert core.loading.wait(30)
+    assert server.stop() is False
+    starting.join(30)
+    core.hold.set()
+
+
+def test_settings_are_checked_when_it_is_made(models: dict[str, Path]) -> None:
+    with pytest.raises(ConfigError, match="port can't be '-1'"):
+        Server(models, port=-1)
+    with pytest.raises(ConfigError, match="there is no setting 'prot'"):
+        Server(models, prot=1)  # type: ignore[call-arg]
