@@ -11,7 +11,7 @@ from .dtypes import dtype_name, numpy_dtype
 if TYPE_CHECKING:
     import numpy as np
 
-    from ._core import SignatureTuple, SpecTuple, StatusTuple
+    from .core_types import SignatureTuple, SpecTuple, StatusTuple
 
 AVAILABLE = "AVAILABLE"
 """The state of a version that answers requests."""

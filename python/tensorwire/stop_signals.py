@@ -1,14 +1,19 @@
 """SIGTERM and SIGINT of a server process: the first asks it to stop, a second ends it at
 once.
+
+Python runs its own handlers only in the main thread, and only when that thread runs
+Python: a signal that the kernel gives to an I/O thread, or that lands just before the
+main thread goes to sleep, would wait there for ever. So the numbers are taken from the
+file descriptor that Python's C handler writes to in whichever thread it runs.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -21,17 +26,23 @@ class StopSignals:
 
     def __init__(self, stop: Callable[[], object]) -> None:
         self._stop = stop
-        # Its put, unlike Event.set, is safe in a handler that interrupts a get.
-        self._received: SimpleQueue[int | None] = SimpleQueue()
-        self._asked = False
         self._earlier: dict[signal.Signals, Any] = {}
+        self._earlier_descriptor = -1
+        self._written: socket.socket | None = None
 
     def __enter__(self) -> StopSignals:
         """Takes the signals over."""
         if threading.current_thread() is threading.main_thread():
+            received, self._written = socket.socketpair()
+            self._written.setblocking(False)
+            descriptor = self._written.fileno()
+            self._earlier_descriptor = signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
             for number in _SIGNALS:
-                self._earlier[number] = signal.signal(number, self._handle)
-            threading.Thread(target=self._watch, name="tensorwire-signals", daemon=True).start()
+                self._earlier[number] = signal.signal(number, _only_wake)
+            watch = threading.Thread(
+                target=self._watch, args=(received,), name="tensorwire-signals", daemon=True
+            )
+            watch.start()
         return self
 
     def __exit__(
@@ -41,16 +52,26 @@ class StopSignals:
         trace: TracebackType | None,
     ) -> None:
         """Gives them back."""
+        if self._written is None:
+            return
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
-        self._received.put(None)
+        signal.set_wakeup_fd(self._earlier_descriptor)
+        self._written.close()
 
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self._asked:
-            os._exit(128 + number)
-        self._asked = True
-        self._received.put(number)
+    def _watch(self, received: socket.socket) -> None:
+        """Reads one byte a signal, until the other end is closed."""
+        asked = False
+        with received:
+            while numbers := received.recv(1):
+                if numbers[0] not in _SIGNALS:
+                    continue
+                if asked:
+                    os._exit(128 + numbers[0])
+                asked = True
+                # In another thread, so that the second signal finds this one listening.
+                threading.Thread(target=self._stop, name="tensorwire-stop", daemon=True).start()
 
-    def _watch(self) -> None:
-        if self._received.get() is not None:
-            self._stop()
+
+def _only_wake(_number: int, _frame: FrameType | None) -> None:
+    """A handler must be there for the signal to be written to the descriptor."""

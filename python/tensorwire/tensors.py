@@ -15,7 +15,7 @@ from .dtypes import BFLOAT16, NUMBERS, STRING, bfloat16, dtype_name, numpy_dtype
 from .errors import TensorTypeError
 
 if TYPE_CHECKING:
-    from ._core import WireTensor
+    from .core_types import WireTensor
     from .signature import TensorSpec
 
 Strings = Literal["bytes", "str"]

@@ -1,5 +1,6 @@
 """An HTTP/2 connection that says what it is told to, right or wrong."""
 
+import contextlib
 import errno
 import socket
 import struct
@@ -105,7 +106,8 @@ class Connection:
         while data:
             room = min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size)
             if room == 0:
-                self._receive({})
+                if not self._receive({}):
+                    return
                 continue
             self.h2.send_data(stream, data[:room])
             data = data[room:]
@@ -131,10 +133,15 @@ class Connection:
     def flush(self) -> None:
         data = self.h2.data_to_send()
         if data:
-            self.socket.sendall(data)
+            # A server that hung up may have answered before: reading tells.
+            with contextlib.suppress(ConnectionError):
+                self.socket.sendall(data)
 
     def _receive(self, answers: dict[int, Answer]) -> bool:
-        data = self.socket.recv(1 << 16)
+        try:
+            data = self.socket.recv(1 << 16)
+        except ConnectionError:
+            return False
         if not data:
             return False
         for event in self.h2.receive_data(data):

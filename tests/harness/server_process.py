@@ -122,7 +122,10 @@ class ServerProcess:
 
     def wait(self, timeout: float = 30.0) -> int:
         """The exit status, once it has ended by itself."""
-        return self.process.wait(timeout)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the server does not end:\n{self.report()}") from None
 
     def stop(self) -> None:
         """SIGTERM, as an orchestrator does, then checks that the end was clean."""

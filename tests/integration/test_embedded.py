@@ -1,5 +1,7 @@
 """`Server` and `Model` inside this process."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -103,3 +105,36 @@ def test_many_threads_share_a_model(models: Path) -> None:
         for thread in threads:
             thread.join(60)
     assert wrong == []
+
+
+LEFT_RUNNING = """
+import logging, socket, sys, threading, time
+import tensorwire as tw
+
+logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
+server = tw.Server(sys.argv[1], port=0).start()
+client = tw.Client(server.address)
+answered = threading.Event()
+
+def predict():
+    while True:
+        client.predict("half_plus_two", [1.0])
+        answered.set()
+
+def disturb():
+    while True:  # Each of these is a log line of an I/O thread.
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.send(b"x" * 50)
+
+for work in (predict, predict, disturb):
+    threading.Thread(target=work, daemon=True).start()
+assert answered.wait(60)
+"""
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_the_interpreter_ends_while_a_server_works(models: Path, attempt: int) -> None:
+    """Nobody stopped it: its threads log, and daemon threads call it, to the end."""
+    command = [sys.executable, "-c", LEFT_RUNNING, str(models / "half_plus_two")]
+    ended = subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60, check=False)
+    assert ended.returncode == 0

@@ -6,7 +6,7 @@ mod request;
 pub use request::Request;
 
 mod reply;
-pub use reply::{Reply, SignatureReply, SpecReply, StatusReply};
+pub use reply::{Reply, StatusReply};
 
 mod metadata;
 pub use metadata::{ENCODING_KEY, MetadataValue, TENSOR_CONTENT, UserMetadata};

@@ -7,7 +7,8 @@ use prost::Message;
 use tensor::Tensor;
 use tonic::Code;
 use wire::predict::decode_response;
-use wire::proto::{health, prediction_service, serving, tensorflow};
+use wire::proto::{health, prediction_service, serving};
+use wire::signatures::{SignatureDescription, describe};
 
 use crate::error::{ClientError, code_name};
 use crate::request::Method;
@@ -27,7 +28,7 @@ pub enum Reply {
         /// The version that is described, if the server says.
         version: Option<i64>,
         /// Its signatures, by name.
-        signatures: Vec<SignatureReply>,
+        signatures: Vec<SignatureDescription>,
     },
     /// Of `Request::status`: the versions, newest first.
     Status(Vec<StatusReply>),
@@ -42,34 +43,6 @@ pub enum Reply {
     Health(&'static str),
     /// Of `Request::health_list`: services and states.
     HealthList(BTreeMap<String, &'static str>),
-}
-
-/// A signature as a server describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignatureReply {
-    /// Its name.
-    pub name: String,
-    /// TensorFlow Serving's name of its kind.
-    pub method_name: String,
-    /// What it takes, by alias.
-    pub inputs: Vec<SpecReply>,
-    /// What it gives, by alias.
-    pub outputs: Vec<SpecReply>,
-    /// Aliases of the inputs that may be left out.
-    pub defaults: Vec<String>,
-}
-
-/// An input or output of a signature.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpecReply {
-    /// The name that requests and replies use.
-    pub alias: String,
-    /// The tensor's name in the graph; empty if it isn't one dense tensor.
-    pub tensor_name: String,
-    /// The `tensorflow.DataType` number; may be of a type that we don't carry.
-    pub dtype: i32,
-    /// The sizes, -1 where unknown; `None`: any rank.
-    pub shape: Option<Vec<i64>>,
 }
 
 /// The state of one version.
@@ -147,37 +120,10 @@ fn metadata(response: &serving::GetModelMetadataResponse) -> Result<Reply, Strin
     let Some(any) = response.metadata.get("signature_def") else {
         return Err("it has no signature_def".to_owned());
     };
-    let map = serving::SignatureDefMap::decode(any.value.as_slice()).map_err(|e| e.to_string())?;
     Ok(Reply::Metadata {
         version,
-        signatures: map.signature_def.into_iter().map(signature).collect(),
+        signatures: describe(&any.value).map_err(|e| e.to_string())?,
     })
-}
-
-fn signature((name, definition): (String, tensorflow::SignatureDef)) -> SignatureReply {
-    SignatureReply {
-        name,
-        method_name: definition.method_name,
-        inputs: definition.inputs.into_iter().map(spec).collect(),
-        outputs: definition.outputs.into_iter().map(spec).collect(),
-        defaults: definition.defaults.into_keys().collect(),
-    }
-}
-
-fn spec((alias, info): (String, tensorflow::TensorInfo)) -> SpecReply {
-    use tensorflow::tensor_info::Encoding;
-    SpecReply {
-        alias,
-        tensor_name: match info.encoding {
-            Some(Encoding::Name(name)) => name,
-            _ => String::new(),
-        },
-        dtype: info.dtype,
-        shape: info
-            .tensor_shape
-            .filter(|shape| !shape.unknown_rank)
-            .map(|shape| shape.dim.iter().map(|dim| dim.size).collect()),
-    }
 }
 
 fn statuses(response: serving::GetModelStatusResponse) -> Vec<StatusReply> {

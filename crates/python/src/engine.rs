@@ -18,6 +18,7 @@ use tensorflow::{Library, SessionOptions, load_saved_model};
 use wire::signatures::describe;
 
 use crate::error::{invalid_argument, serve_error};
+use crate::exit_gate;
 use crate::signatures::signature_tuples;
 use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
 
@@ -37,7 +38,7 @@ struct EngineOptions {
 /// The models of this process, loaded and run by TensorFlow's C library.
 #[pyclass(frozen, module = "tensorwire._core")]
 pub(crate) struct Engine {
-    pub(crate) engine: Arc<engine::Engine>,
+    pub(crate) models: Arc<engine::Engine>,
     library: &'static Library,
     session: SessionOptions,
 }
@@ -46,8 +47,9 @@ pub(crate) struct Engine {
 impl Engine {
     #[new]
     fn new(py: Python<'_>, options: &str) -> PyResult<Self> {
-        let options: EngineOptions = serde_json::from_str(options).map_err(|e| invalid_argument(&e.to_string()))?;
-        py.detach(|| Self::open(&options)).map_err(serve_error)
+        let options: EngineOptions =
+            serde_json::from_str(options).map_err(|e| invalid_argument(&e.to_string()))?;
+        exit_gate::detach(py, || Self::open(&options)).map_err(serve_error)
     }
 
     #[getter]
@@ -56,14 +58,12 @@ impl Engine {
     }
 
     fn declare(&self, name: &str) {
-        self.engine.registry.declare(name);
+        self.models.registry.declare(name);
     }
 
     fn load(&self, py: Python<'_>, name: &str, version: i64, path: PathBuf) -> PyResult<()> {
-        let load = || {
-            load_saved_model(self.library, self.session, (name, version), &path)
-        };
-        py.detach(|| self.engine.registry.load(name, version, load))
+        let load = move || load_saved_model(self.library, self.session, (name, version), &path);
+        exit_gate::detach(py, || self.models.registry.load(name, version, load))
             .map(drop)
             .map_err(serve_error)
     }
@@ -73,27 +73,27 @@ impl Engine {
             .map(Kind::from_code)
             .find(|kind| kind.name() == code)
             .unwrap_or(Kind::Unknown);
-        self.engine
+        self.models
             .registry
             .fail(name, version, ServeError::new(kind, message));
     }
 
     fn unload(&self, py: Python<'_>, name: &str, version: i64) -> bool {
-        py.detach(|| self.engine.registry.unload(name, version))
+        exit_gate::detach(py, || self.models.registry.unload(name, version))
     }
 
     fn models(&self) -> Vec<String> {
-        self.engine.registry.names()
+        self.models.registry.names()
     }
 
     fn status(&self, name: &str) -> PyResult<Vec<StatusTuple>> {
         let version = Version::Latest;
         let statuses = self
-            .engine
+            .models
             .registry
             .status(ModelSelector { name, version })
             .map_err(serve_error)?;
-        Ok(statuses.into_iter().map(status_tuple).collect())
+        Ok(statuses.iter().map(status_tuple).collect())
     }
 
     fn signatures<'py>(
@@ -108,7 +108,10 @@ impl Engine {
         Ok((model.version, signature_tuples(py, signatures)?))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "Python's side names each of them")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "Python's side names each of them"
+    )]
     fn predict<'py>(
         &self,
         py: Python<'py>,
@@ -121,19 +124,18 @@ impl Engine {
     ) -> PyResult<(i64, Bound<'py, PyList>)> {
         let inputs = tensors_from_python(inputs)?;
         let deadline = deadline(timeout);
-        let (version, tensors) = py
-            .detach(|| {
-                let model = self.find(name, version)?;
-                let tensors = run(&model, signature, &inputs, &outputs, deadline)?;
-                Ok((model.version, tensors))
-            })
-            .map_err(serve_error)?;
+        let (version, tensors) = exit_gate::detach(py, move || {
+            let model = self.find(name, version)?;
+            let tensors = run(&model, signature, &inputs, &outputs, deadline)?;
+            Ok((model.version, tensors))
+        })
+        .map_err(serve_error)?;
         Ok((version, tensors_into_python(py, tensors)?))
     }
 
     fn predict_text(&self, py: Python<'_>, name: Option<&str>, text: &str) -> PyResult<String> {
-        py.detach(|| {
-            let TextCall { call, reply } = TextCall::new(&self.engine, name, text, None)?;
+        exit_gate::detach(py, || {
+            let TextCall { call, reply } = TextCall::new(&self.models, name, text, None)?;
             reply.write(&call.run()?)
         })
         .map_err(serve_error)
@@ -154,7 +156,7 @@ impl Engine {
             ServeError::resource_exhausted(format!("cannot start {runners} threads: {error}"))
         })?;
         Ok(Self {
-            engine: Arc::new(engine),
+            models: Arc::new(engine),
             library,
             session: SessionOptions {
                 intra_op_threads: options.intra_op_threads,
@@ -165,7 +167,7 @@ impl Engine {
 
     fn find(&self, name: &str, version: Option<i64>) -> Result<Arc<ServedModel>, ServeError> {
         let version = version.map_or(Version::Latest, Version::Number);
-        self.engine.registry.find(ModelSelector { name, version })
+        self.models.registry.find(ModelSelector { name, version })
     }
 }
 
@@ -195,10 +197,7 @@ fn run(
 }
 
 /// One tensor for each of the signature's inputs.
-fn bind(
-    signature: &Signature,
-    inputs: &[(String, Tensor)],
-) -> Result<Vec<Tensor>, ServeError> {
+fn bind(signature: &Signature, inputs: &[(String, Tensor)]) -> Result<Vec<Tensor>, ServeError> {
     let names: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
     let sources = signature.bind_inputs(&names)?;
     let tensor = |(source, input): (InputSource, &engine::TensorSpec)| match source {
@@ -212,7 +211,7 @@ fn bind(
         .collect())
 }
 
-fn status_tuple(status: VersionStatus) -> StatusTuple {
+fn status_tuple(status: &VersionStatus) -> StatusTuple {
     let state = match status.state {
         engine::State::Start => "START",
         engine::State::Loading => "LOADING",

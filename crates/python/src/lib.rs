@@ -7,6 +7,8 @@ mod error;
 
 mod exit_gate;
 
+mod logging;
+
 mod tensors;
 
 mod signatures;
@@ -22,9 +24,8 @@ mod build_info;
 #[pymodule(name = "_core")]
 fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("NativeError", module.py().get_type::<error::NativeError>())?;
-    // Rust's log lines go to Python's logging; a second import finds them going there.
-    let _ = pyo3_log::try_init();
     exit_gate::install(module)?;
+    logging::install(module.py())?;
 
     // What serves.
     module.add_class::<engine::Engine>()?;

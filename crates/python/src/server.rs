@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::engine::Engine;
 use crate::error::{invalid_argument, serve_error};
+use crate::exit_gate;
 
 /// The listener over an engine. Listens from the moment it is made.
 #[pyclass(frozen, module = "tensorwire._core")]
@@ -18,9 +19,10 @@ pub(crate) struct Server(frontend::Server);
 impl Server {
     #[new]
     fn new(py: Python<'_>, engine: &Engine, options: &str) -> PyResult<Self> {
-        let options: ServerOptions = serde_json::from_str(options).map_err(|e| invalid_argument(&e.to_string()))?;
-        let engine = Arc::clone(&engine.engine);
-        py.detach(|| frontend::Server::start(engine, &options))
+        let options: ServerOptions =
+            serde_json::from_str(options).map_err(|e| invalid_argument(&e.to_string()))?;
+        let engine = Arc::clone(&engine.models);
+        exit_gate::detach(py, || frontend::Server::start(engine, &options))
             .map(Self)
             .map_err(|error| serve_error(ServeError::unavailable(error.to_string())))
     }
@@ -32,7 +34,7 @@ impl Server {
 
     fn stop(&self, py: Python<'_>, grace: f64) -> bool {
         let grace = Duration::try_from_secs_f64(grace.max(0.0)).unwrap_or(Duration::MAX);
-        py.detach(|| self.0.stop(grace))
+        exit_gate::detach(py, || self.0.stop(grace))
     }
 }
 

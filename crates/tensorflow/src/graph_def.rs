@@ -104,11 +104,15 @@ pub(crate) struct Attribute {
     pub(crate) value: Option<AttributeValue>,
 }
 
-/// `tensorflow.AttrValue`, reduced to what a call of a function has.
+/// `tensorflow.AttrValue`, reduced to what calls and constants have.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct AttributeValue {
     #[prost(message, optional, tag = "1")]
     pub(crate) list: Option<TypeList>,
+    #[prost(int32, tag = "6")]
+    pub(crate) dtype: i32,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) tensor: Option<ConstantTensor>,
     #[prost(message, optional, tag = "10")]
     pub(crate) function: Option<FunctionName>,
 }
@@ -118,6 +122,13 @@ pub(crate) struct AttributeValue {
 pub(crate) struct TypeList {
     #[prost(int32, repeated, tag = "6")]
     pub(crate) types: Vec<i32>,
+}
+
+/// `tensorflow.TensorProto`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ConstantTensor {
+    #[prost(int32, tag = "1")]
+    pub(crate) dtype: i32,
 }
 
 /// `tensorflow.NameAttrList`.

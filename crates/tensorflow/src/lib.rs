@@ -2,31 +2,34 @@
 //! the installed Python package. The only crate with `unsafe` code: everything that
 //! it gives out is safe to use.
 
-mod api;
-
+// The library.
 mod library;
 pub use library::Library;
 
+mod api;
+
 mod status;
 
-mod config;
-pub use config::SessionOptions;
+// From a directory to a loaded model.
+mod load;
+pub use load::load_saved_model;
 
 mod saved_model;
-
-mod graph_def;
 
 mod outline;
 
 mod sanity;
 
-mod signature;
+mod graph_def;
 
-mod load;
-pub use load::load_saved_model;
+mod config;
+pub use config::SessionOptions;
 
 mod session;
 
+mod signature;
+
+// A run of it.
 mod executor;
 
 mod tensor;

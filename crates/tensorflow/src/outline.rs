@@ -1,5 +1,5 @@
-//! What a SavedModel's graph says about how to run it, read from its file without
-//! building it: only the operations' types are looked at.
+//! What a SavedModel's graph says about how to load and run it, read from its file
+//! without building it.
 
 use bytes::Bytes;
 use prost::{DecodeError, Message};
@@ -47,12 +47,12 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// The outline of the meta graph at `index` of an encoded `SavedModel`.
-    /// Why it is corrupt, if it is.
+    /// The outline of the meta graph at `index` of an encoded `SavedModel`, or what is
+    /// corrupt in it.
     pub(crate) fn read(saved_model: Bytes, index: usize) -> Result<Self, String> {
-        let mut model =
+        let model =
             SavedModel::decode(saved_model).map_err(|error: DecodeError| error.to_string())?;
-        let meta_graph = model.meta_graphs.swap_remove(index);
+        let meta_graph = model.meta_graphs.into_iter().nth(index).unwrap_or_default();
         let restores = meta_graph
             .saver
             .is_some_and(|saver| !saver.restore_operation.is_empty());

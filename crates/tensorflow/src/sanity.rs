@@ -11,6 +11,9 @@ use crate::graph_def::{Argument, Function, FunctionSignature, Graph, Node};
 /// they declare it or not.
 const CALLS: [&str; 2] = ["PartitionedCall", "StatefulPartitionedCall"];
 
+/// The operation whose value is read by its declared type, whatever type it is of.
+const CONSTANT: &str = "Const";
+
 /// What is wrong with a graph that would end the process, if anything is.
 pub(crate) fn check(graph: &Graph) -> Result<(), String> {
     let functions: &[Function] = graph
@@ -29,6 +32,9 @@ pub(crate) fn check(graph: &Graph) -> Result<(), String> {
         }
         if CALLS.iter().any(|call| node.operation == *call) {
             check_call(node, &outputs)?;
+        }
+        if node.operation == CONSTANT {
+            check_constant(node)?;
         }
     }
     Ok(())
@@ -63,12 +69,25 @@ fn check_call(node: &Node, outputs: &HashMap<&Bytes, usize>) -> Result<(), Strin
     ))
 }
 
+fn check_constant(node: &Node) -> Result<(), String> {
+    let declared = node.attribute("dtype").map_or(0, |value| value.dtype);
+    let tensor = node.attribute("value").and_then(|value| value.tensor);
+    let actual = tensor.map_or(0, |tensor| tensor.dtype);
+    if declared == actual {
+        return Ok(());
+    }
+    Err(format!(
+        "the constant {} of its graph is declared as of type {declared} and is of type {actual}",
+        node.name.escape_ascii(),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::check;
     use crate::graph_def::{
-        Argument, Attribute, AttributeValue, Function, FunctionLibrary, FunctionName,
-        FunctionSignature, Graph, Node, TypeList,
+        Argument, Attribute, AttributeValue, ConstantTensor, Function, FunctionLibrary,
+        FunctionName, FunctionSignature, Graph, Node, TypeList,
     };
     use prost::Message;
 
@@ -121,6 +140,34 @@ mod tests {
         assert_eq!(
             check(&call(2, 1)).unwrap_err(),
             "the node call of its graph declares 1 outputs of the function inner, which has 2"
+        );
+    }
+
+    #[test]
+    fn constants_are_of_their_declared_type() {
+        let constant = |declared, actual| {
+            let dtype = AttributeValue {
+                dtype: declared,
+                ..AttributeValue::default()
+            };
+            let value = AttributeValue {
+                tensor: Some(ConstantTensor { dtype: actual }),
+                ..AttributeValue::default()
+            };
+            let node = Node {
+                name: "constant".into(),
+                operation: "Const".into(),
+                attributes: vec![attribute("dtype", dtype), attribute("value", value)],
+            };
+            check(&Graph {
+                nodes: vec![node],
+                library: None,
+            })
+        };
+        assert_eq!(constant(3, 3), Ok(()));
+        assert_eq!(
+            constant(1, 3).unwrap_err(),
+            "the constant constant of its graph is declared as of type 1 and is of type 3"
         );
     }
 

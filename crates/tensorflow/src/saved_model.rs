@@ -98,7 +98,7 @@ fn no_saved_model(path: &Path) -> ServeError {
 
 fn kind_of(error: &io::Error) -> Kind {
     match error.kind() {
-        io::ErrorKind::NotFound => Kind::NotFound,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Kind::NotFound,
         io::ErrorKind::PermissionDenied => Kind::PermissionDenied,
         _ => Kind::Unavailable,
     }

@@ -19,6 +19,10 @@ use crate::grpc::{self, Call, Frame};
 /// The metadata that names the model.
 const MODEL_KEY: &str = "model";
 
+/// Longest error message, in characters, its mark of having been cut included.
+const MESSAGE_LIMIT: usize = 1024;
+const CUT: &str = "...";
+
 /// Answers one request.
 pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Frame, ServeError> {
     let request: PredictionRequest = grpc::decode(message, "prediction_service.PredictionRequest")?;
@@ -32,9 +36,22 @@ pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Fram
         },
         Err(error) => PredictionResponse {
             prediction: String::new(),
-            error_message: error.message().to_owned(),
+            error_message: one_sentence(error.message()),
         },
     })
+}
+
+/// The message without the places in the graph that TensorFlow lists on further lines,
+/// and not longer than anybody reads.
+fn one_sentence(message: &str) -> String {
+    let line = message.trim_start().lines().next().unwrap_or_default();
+    match line.char_indices().nth(MESSAGE_LIMIT) {
+        None => line.trim_end().to_owned(),
+        Some(_) => {
+            let kept = line.chars().take(MESSAGE_LIMIT - CUT.len());
+            kept.chain(CUT.chars()).collect()
+        }
+    }
 }
 
 async fn predict(
@@ -165,5 +182,22 @@ fn find_signature(model: &ServedModel) -> Result<(usize, &Signature), ServeError
     ) {
         (Err(_), Some(only), None) => Ok(only),
         (default, _, _) => default,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MESSAGE_LIMIT, one_sentence};
+
+    #[test]
+    fn messages_become_one_short_sentence() {
+        let tensorflow = "Incompatible shapes: [2] vs. [3]\n\t [[{{node add}}]]";
+        assert_eq!(one_sentence(tensorflow), "Incompatible shapes: [2] vs. [3]");
+        let fits = "é".repeat(MESSAGE_LIMIT);
+        assert_eq!(one_sentence(&fits), fits);
+        let cut = one_sentence(&format!("{fits}x"));
+        assert_eq!(cut.chars().count(), MESSAGE_LIMIT);
+        assert!(cut.ends_with("é..."));
+        assert_eq!(one_sentence(""), "");
     }
 }

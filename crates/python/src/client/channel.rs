@@ -26,7 +26,10 @@ pub(crate) struct Channel(Arc<client::Channel>);
 #[pymethods]
 impl Channel {
     #[new]
-    #[expect(clippy::needless_pass_by_value, reason = "PyO3 hands over what it has made")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "PyO3 hands over what it has made"
+    )]
     fn new(addresses: Vec<String>, options: &str) -> PyResult<Self> {
         client::Channel::new(&addresses, channel_options(options)?)
             .map(|channel| Self(Arc::new(channel)))

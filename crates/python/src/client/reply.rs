@@ -2,8 +2,8 @@
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
+use crate::signatures::signature_tuples;
 use crate::tensors::{OwnedTensor, tensors_into_python};
 
 /// A reply with all copies made that need no interpreter lock.
@@ -38,13 +38,7 @@ impl OwnedReply {
             client::Reply::Metadata {
                 version,
                 signatures,
-            } => {
-                let signatures = signatures
-                    .into_iter()
-                    .map(|signature| signature_tuple(py, signature))
-                    .collect::<PyResult<Vec<_>>>()?;
-                (version, signatures).into_py_any(py)
-            }
+            } => (version, signature_tuples(py, signatures)?).into_py_any(py),
             client::Reply::Status(versions) => versions
                 .into_iter()
                 .map(|status| (status.version, status.state, status.code, status.message))
@@ -58,32 +52,4 @@ impl OwnedReply {
             client::Reply::HealthList(states) => states.into_py_any(py),
         }
     }
-}
-
-fn signature_tuple(
-    py: Python<'_>,
-    signature: client::SignatureReply,
-) -> PyResult<Bound<'_, PyTuple>> {
-    let specs = |specs: Vec<client::SpecReply>| {
-        specs
-            .into_iter()
-            .map(|spec| spec_tuple(py, spec))
-            .collect::<PyResult<Vec<_>>>()
-    };
-    (
-        signature.name,
-        signature.method_name,
-        specs(signature.inputs)?,
-        specs(signature.outputs)?,
-        signature.defaults,
-    )
-        .into_pyobject(py)
-}
-
-fn spec_tuple(py: Python<'_>, spec: client::SpecReply) -> PyResult<Bound<'_, PyTuple>> {
-    let shape = spec
-        .shape
-        .map(|sizes| PyTuple::new(py, sizes))
-        .transpose()?;
-    (spec.alias, spec.tensor_name, spec.dtype, shape).into_pyobject(py)
 }

@@ -15,7 +15,10 @@ pub(crate) struct Request(pub(super) client::Request);
 impl Request {
     /// PredictionService/Predict.
     #[staticmethod]
-    #[expect(clippy::needless_pass_by_value, reason = "PyO3 hands over what it has made")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "PyO3 hands over what it has made"
+    )]
     fn predict(
         model: &str,
         version: Option<i64>,

@@ -7,7 +7,8 @@ use prost::Message;
 use tempfile::TempDir;
 use wire::proto::tensorflow::meta_graph_def::MetaInfoDef;
 use wire::proto::tensorflow::tensor_info::Encoding;
-use wire::proto::tensorflow::{SignatureDef, TensorInfo};
+use wire::proto::tensorflow::tensor_shape_proto::Dim;
+use wire::proto::tensorflow::{SignatureDef, TensorInfo, TensorShapeProto};
 
 pub(crate) const FLOAT: i32 = 1;
 pub(crate) const BOOL: i32 = 10;
@@ -69,6 +70,8 @@ pub(crate) struct Attribute {
     flag: Option<bool>,
     #[prost(int32, optional, tag = "6")]
     dtype: Option<i32>,
+    #[prost(message, optional, tag = "7")]
+    shape: Option<TensorShapeProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -104,6 +107,20 @@ impl Attribute {
     pub(crate) fn of_integer(integer: i64) -> Self {
         Self {
             integer: Some(integer),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn of_shape(sizes: &[i64]) -> Self {
+        let dim = |size: &i64| Dim {
+            size: *size,
+            ..Dim::default()
+        };
+        Self {
+            shape: Some(TensorShapeProto {
+                dim: sizes.iter().map(dim).collect(),
+                ..TensorShapeProto::default()
+            }),
             ..Self::default()
         }
     }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tensor::{DType, Shape, Tensor};
 
 use crate::environment::{Request, built, bytes_of, call, float_values, floats, load};
+use crate::graph::{Attribute, FLOAT, Model};
 
 #[test]
 fn variables_are_restored() {
@@ -96,6 +97,57 @@ fn an_output_that_shares_its_input_outlives_it() {
         drop(output);
         assert_eq!(*part, 1_f32.to_le_bytes());
     }
+}
+
+/// TensorFlow 1's variables are written in place: what was read from one before must
+/// stay what it was.
+#[test]
+fn an_output_that_shares_a_variable_does_not_change() {
+    let dtype = || Attribute::of_dtype(FLOAT);
+    let directory = Model::new()
+        .placeholder("x", FLOAT)
+        .node(
+            ("variable", "VariableV2"),
+            &[],
+            &[("dtype", dtype()), ("shape", Attribute::of_shape(&[2]))],
+        )
+        .node(("set", "Assign"), &["variable", "x"], &[("T", dtype())])
+        .identity("y", "set", FLOAT)
+        .signature("serving_default", &[("x", "x:0")], &[("y", "y:0")])
+        .write();
+    let model = load(directory.path());
+    let first = call(&model, "x", floats(&[2], &[1.0, 2.0]));
+    let second = call(&model, "x", floats(&[2], &[3.0, 4.0]));
+    assert_eq!(float_values(&second), [3.0, 4.0]);
+    assert_eq!(float_values(&first), [1.0, 2.0]);
+}
+
+/// TensorFlow 2's variables move away from memory that an output shares.
+#[test]
+fn an_output_that_shares_a_resource_does_not_change() {
+    let dtype = || ("dtype", Attribute::of_dtype(FLOAT));
+    let shape = ("shape", Attribute::of_shape(&[2]));
+    let name = ("shared_name", Attribute::of_text("variable"));
+    let directory = Model::new()
+        .placeholder("x", FLOAT)
+        .node(("variable", "VarHandleOp"), &[], &[dtype(), shape, name])
+        .node(("set", "AssignVariableOp"), &["variable", "x"], &[dtype()])
+        .node(("is", "ReadVariableOp"), &["variable", "^set"], &[dtype()])
+        .node(
+            ("add", "AssignAddVariableOp"),
+            &["variable", "x"],
+            &[dtype()],
+        )
+        .node(("sum", "ReadVariableOp"), &["variable", "^add"], &[dtype()])
+        .signature("serving_default", &[("x", "x:0")], &[("y", "is:0")])
+        .signature("add", &[("x", "x:0")], &[("y", "sum:0")])
+        .write();
+    let model = load(directory.path());
+    let first = call(&model, "x", floats(&[2], &[1.0, 2.0]));
+    let mut request = Request::new(vec![("x", floats(&[2], &[10.0, 20.0]))]);
+    request.signature = "add";
+    assert_eq!(float_values(&request.run(&model).unwrap()[0]), [11.0, 22.0]);
+    assert_eq!(float_values(&first), [1.0, 2.0]);
 }
 
 #[test]
