@@ -43,9 +43,11 @@ def test_missing_model(client: tw.Client, server: StubServer) -> None:
 def test_deadline(client: tw.Client, server: StubServer) -> None:
     server.gate.clear()
     started = time.monotonic()
-    with pytest.raises(errors.DeadlineExceededError, match=r"no answer within 0\.2 s") as raised:
+    # The server's timer runs too, and its answer may come first.
+    texts = r"no answer within 0\.2 s|Deadline Exceeded"
+    with pytest.raises(errors.DeadlineExceededError, match=texts) as raised:
         client.predict(MODEL, X, timeout=0.2)
-    assert 0.2 <= time.monotonic() - started < 5
+    assert 0.19 <= time.monotonic() - started < 5
     assert raised.value.target == server.address
     assert server.calls[0].seconds_left is not None and server.calls[0].seconds_left <= 0.2
     assert server.calls[0].cancelled.wait(10)

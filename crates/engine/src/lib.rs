@@ -25,7 +25,9 @@ mod dispatch;
 pub use dispatch::{Call, Dispatcher};
 
 mod cost;
+
 mod runner;
+pub use runner::RUN_STACK;
 
 mod reply;
 

@@ -8,6 +8,10 @@ use tokio::sync::oneshot;
 use crate::reply::{Outcome, Reply};
 use crate::{Call, ServeError};
 
+/// Bytes of stack for a thread that runs models: TensorFlow optimises a graph in the
+/// thread of its first run, and needs for a deep one what C programs usually have.
+pub const RUN_STACK: usize = 8 << 20;
+
 struct Entry {
     call: Call,
     reply: Reply,
@@ -26,6 +30,7 @@ impl Runners {
             let entries = entries.clone();
             thread::Builder::new()
                 .name(format!("tensorwire-run-{index}"))
+                .stack_size(RUN_STACK)
                 .spawn(move || run_entries(&entries))
         };
         Ok(Self {

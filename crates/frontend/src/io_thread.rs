@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
+use engine::RUN_STACK;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
@@ -61,6 +62,7 @@ impl IoThread {
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name(format!("tensorwire-io-{index}"))
+            .stack_size(RUN_STACK)
             .spawn(move || {
                 let tasks = LocalSet::new();
                 tasks.spawn_local(serve_connections(connections, app));
