@@ -1,6 +1,5 @@
 """Models whose ops come from a library of the user's own."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +11,13 @@ import pytest
 from harness.predict import PredictionClient, refused
 from harness.server_process import model_arguments
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++")
-BUILD = Path(__file__).parent / "custom_op" / "build.py"
+BUILD = Path(__file__).parents[1] / "models" / "custom_op" / "build.py"
 X = {"x": np.array([1, 2], np.float32)}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Has plus_one.so, and the model plus_one that needs it."""
+    """Has triple.so, and the model triple that needs it."""
     out = tmp_path_factory.mktemp("custom_op")
     done = subprocess.run(
         [sys.executable, str(BUILD), str(out)],
@@ -33,29 +31,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_with_its_library(folder: Path, start) -> None:
-    process = start(str(folder / "plus_one"), "--op-library", str(folder / "plus_one.so"))
+    process = start(str(folder / "triple"), "--op-library", str(folder / "triple.so"))
     client = PredictionClient(process.wait_serving().channel())
-    assert client.predict("plus_one", X)["y"].tolist() == [2, 3]
+    assert client.predict("triple", X)["y"].tolist() == [3, 6]
     process.stop()
 
 
 def test_without_its_library(folder: Path, models: Path, start) -> None:
     """That model alone fails, and the reason names the op."""
-    served = {"plus_one": folder / "plus_one", "half_plus_two": models / "half_plus_two"}
+    served = {"triple": folder / "triple", "half_plus_two": models / "half_plus_two"}
     process = start(*model_arguments(served)).wait_serving("half_plus_two")
     client = PredictionClient(process.channel())
-    text = "Servable not found for request: Latest(plus_one)"
+    text = "Servable not found for request: Latest(triple)"
     with refused(grpc.StatusCode.NOT_FOUND, text):
-        client.predict("plus_one", X)
+        client.predict("triple", X)
     client.is_well()
     process.stop()
-    assert "TensorwirePlusOne" in process.stderr
+    assert "TensorwireTestTriple" in process.stderr
 
 
 def test_a_library_that_is_none(folder: Path, start, tmp_path: Path) -> None:
     fake = tmp_path / "ops.so"
     fake.write_text("not a library")
-    process = start(str(folder / "plus_one"), "--op-library", str(fake))
+    process = start(str(folder / "triple"), "--op-library", str(fake))
     assert process.wait() == 1
     assert str(fake) in process.stderr.splitlines()[-1]
     process.assert_no_crash()

@@ -72,6 +72,17 @@ class ServerProcess:
     def stdout(self) -> str:
         return self._stdout.read_text(errors="replace")
 
+    def wait_line(self, part: str) -> str:
+        """The first line of its output with `part` in it, once it is there: the last
+        lines of a start are printed after health has turned."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            for line in self.stdout.splitlines():
+                if part in line:
+                    return line
+            time.sleep(0.01)
+        raise AssertionError(f"no line with {part!r} in {self.stdout!r}")
+
     @property
     def stderr(self) -> str:
         return self._stderr.read_text(errors="replace")
