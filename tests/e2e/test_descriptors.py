@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf import descriptor_pb2, descriptor_pool, text_format
 from google.protobuf.descriptor import (
     Descriptor,
     EnumDescriptor,
@@ -13,6 +13,7 @@ from google.protobuf.descriptor import (
     ServiceDescriptor,
 )
 from grpc_health.v1 import health_pb2  # noqa: F401  (registers the official descriptors)
+from grpc_reflection.v1alpha import reflection_pb2
 from tensorflow.core.protobuf import saved_model_pb2  # noqa: F401
 from tensorflow_serving.apis import (  # noqa: F401
     get_model_metadata_pb2,
@@ -137,11 +138,27 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> descriptor_pool.Descript
     return private_pool(compile_folder(TESTS / "golden", out))
 
 
+@pytest.fixture(scope="module")
+def reflection_v1() -> descriptor_pool.DescriptorPool:
+    """No package has it either; it is v1alpha by another name."""
+    v1alpha = descriptor_pb2.FileDescriptorProto()
+    reflection_pb2.DESCRIPTOR.CopyToProto(v1alpha)
+    renamed = text_format.MessageToString(v1alpha).replace("reflection.v1alpha", "reflection.v1")
+    return private_pool([text_format.Parse(renamed, descriptor_pb2.FileDescriptorProto())])
+
+
 @pytest.fixture
-def theirs(golden: descriptor_pool.DescriptorPool, request: pytest.FixtureRequest):
+def theirs(
+    golden: descriptor_pool.DescriptorPool,
+    reflection_v1: descriptor_pool.DescriptorPool,
+    request: pytest.FixtureRequest,
+):
     """The official pool for the name that the test is about."""
-    if request.node.callspec.params["name"].startswith("prediction_service."):
+    name = request.node.callspec.params["name"]
+    if name.startswith("prediction_service."):
         return golden
+    if name.startswith("grpc.reflection.v1."):
+        return reflection_v1
     return descriptor_pool.Default()
 
 
@@ -149,6 +166,8 @@ def test_every_part_of_the_contract_is_there() -> None:
     packages = {file.package for file in OUR_FILES}
     wanted = {
         "grpc.health.v1",
+        "grpc.reflection.v1",
+        "grpc.reflection.v1alpha",
         "prediction_service",
         "tensorflow",
         "tensorflow.error",

@@ -90,6 +90,6 @@ mod tests {
         for _ in 0..1000 {
             cost.record(usize::MAX, Duration::MAX);
         }
-        assert!(cost.expected(usize::MAX).unwrap() > Duration::from_secs(3600));
+        assert!(cost.expected(usize::MAX).unwrap() > Duration::from_mins(30));
     }
 }

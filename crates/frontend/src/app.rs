@@ -5,13 +5,13 @@ use std::sync::Arc;
 use engine::Engine;
 
 use crate::drain::Drain;
-use crate::services::reflection::Reflection;
+use crate::services::reflection::Descriptors;
 
 /// A server's shared state.
 pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) drain: Drain,
-    pub(crate) reflection: Reflection,
+    pub(crate) descriptors: Descriptors,
     /// Largest request message, bytes.
     pub(crate) max_message_bytes: usize,
     /// Whether replies carry `tensor_content` even where the caller did not ask.

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 
 use crate::app::App;
 use crate::grpc::{self, Call, ReplyBody};
-use crate::services::{health, metadata, model_status, predict, text};
+use crate::services::{health, metadata, model_status, predict, reflection, text};
 
 /// Answers any request; always with a response, even if a handler panics.
 pub(crate) async fn answer(app: Arc<App>, request: Request<Incoming>) -> Response<ReplyBody> {
@@ -55,8 +55,11 @@ async fn route(app: Arc<App>, request: Request<Incoming>) -> Response<ReplyBody>
         "/grpc.health.v1.Health/Watch" => {
             grpc::streaming(&app, Call::new(head), body, health::watch).await
         }
-        path if path.starts_with("/grpc.reflection.") => {
-            app.reflection.answer(Request::from_parts(head, body)).await
+        // The two versions differ in nothing but their name.
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+        | "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => {
+            let limit = app.max_message_bytes.min(reflection::MAX_REQUEST_BYTES);
+            grpc::conversation(&app, &Call::new(head), body, limit, reflection::answer)
         }
         path => grpc::failure(&ServeError::unimplemented(format!(
             "there is no method {path} here"

@@ -13,7 +13,7 @@ use crate::acceptor::Acceptor;
 use crate::app::App;
 use crate::drain::Drain;
 use crate::io_thread::IoThread;
-use crate::services::reflection::Reflection;
+use crate::services::reflection::Descriptors;
 
 /// Connections the kernel may hold for us before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -74,7 +74,7 @@ impl Server {
         let app = Arc::new(App {
             engine,
             drain: Drain::new(),
-            reflection: Reflection::new()
+            descriptors: Descriptors::read(wire::proto::FILE_DESCRIPTOR_SET)
                 .map_err(std::io::Error::other)
                 .map_err(failed)?,
             max_message_bytes: options.max_message_bytes,

@@ -9,9 +9,11 @@ use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
 use super::compression::Compression;
-use super::reply::{self, Frame, ReplyBody, failure};
+use super::message_stream::MessageStream;
+use super::reply::{self, Frame, Replies, ReplyBody, failure};
 use super::{Call, message};
 use crate::app::App;
+use crate::drain::begun;
 
 /// Answers a unary call with `handler`.
 pub(crate) async fn unary(
@@ -44,7 +46,7 @@ pub(crate) async fn streaming(
     app: &Arc<App>,
     call: Call,
     body: Incoming,
-    handler: impl FnOnce(Arc<App>, Bytes, mpsc::Sender<Frame>) -> Result<(), ServeError>,
+    handler: impl FnOnce(Arc<App>, Bytes, Replies) -> Result<(), ServeError>,
 ) -> Response<ReplyBody> {
     let received = async {
         let compression = Compression::of(call.headers())?;
@@ -57,6 +59,58 @@ pub(crate) async fn streaming(
     {
         Ok(()) => reply::success(ReplyBody::stream(frames)),
         Err(error) => failure(&error),
+    }
+}
+
+/// Answers a call of many requests, of at most `limit` bytes each: `answer` gives one
+/// reply to each in turn, and its first error ends the call.
+pub(crate) fn conversation(
+    app: &Arc<App>,
+    call: &Call,
+    body: Incoming,
+    limit: usize,
+    answer: fn(&App, Bytes) -> Result<Frame, ServeError>,
+) -> Response<ReplyBody> {
+    let compression = match Compression::of(call.headers()) {
+        Ok(compression) => compression,
+        Err(error) => return failure(&error),
+    };
+    let messages = MessageStream::new(body, compression, limit);
+    let (replies, frames) = mpsc::channel(1);
+    tokio::task::spawn_local(converse(Arc::clone(app), messages, answer, replies));
+    reply::success(ReplyBody::stream(frames))
+}
+
+/// Answers until the client has no more requests, is gone or has sent something that
+/// is none, or until the server drains.
+async fn converse(
+    app: Arc<App>,
+    mut messages: MessageStream<Incoming>,
+    answer: fn(&App, Bytes) -> Result<Frame, ServeError>,
+    replies: Replies,
+) {
+    loop {
+        let next = tokio::select! {
+            // What has arrived when the drain begins is still answered.
+            biased;
+            next = messages.next() => next,
+            // Not a good end: a request that is on its way would seem to have got no
+            // answer, and this status is the one that clients take elsewhere.
+            () = begun(app.drain.subscribe()) => {
+                Err(ServeError::unavailable("the server is stopping"))
+            }
+            () = replies.closed() => return,
+        };
+        let reply = match next {
+            Ok(Some(message)) => answer(&app, message),
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
+        let ended = reply.is_err();
+        // Waits while the client does not read. An error means that it has gone away.
+        if replies.send(reply).await.is_err() || ended {
+            return;
+        }
     }
 }
 

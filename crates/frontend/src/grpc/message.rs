@@ -1,5 +1,7 @@
 //! Taking a unary call's one message off the wire.
 
+use std::fmt::Display;
+
 use bytes::{Buf, Bytes, BytesMut};
 use engine::ServeError;
 use http_body_util::BodyExt;
@@ -8,7 +10,7 @@ use hyper::body::Incoming;
 use super::compression::Compression;
 
 /// A flag and a length before each message.
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// The largest buffer that is reserved on a length's word alone. A client that names
 /// a large one gets memory as it sends, not as it promises.
@@ -22,12 +24,7 @@ pub(super) async fn read(
 ) -> Result<Bytes, ServeError> {
     let mut received = Received::default();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            ServeError::new(
-                engine::Kind::Cancelled,
-                format!("the request broke off: {error}"),
-            )
-        })?;
+        let frame = frame.map_err(broken_off)?;
         if let Ok(data) = frame.into_data() {
             received.push(data, limit)?;
         }
@@ -62,9 +59,7 @@ impl Received {
             self.buffer.extend_from_slice(&chunk);
         }
         match prefix(self.bytes()) {
-            Some((_, length)) if length > limit => Err(ServeError::resource_exhausted(format!(
-                "Received message larger than max ({length} vs. {limit})"
-            ))),
+            Some((_, length)) if length > limit => Err(too_large(length, limit)),
             Some((_, length)) if self.bytes().len() - PREFIX > length => Err(extra(length)),
             _ => Ok(()),
         }
@@ -98,20 +93,41 @@ impl Received {
                 bytes.len()
             )));
         }
-        match flag {
-            0 => Ok((false, bytes)),
-            1 => Ok((true, bytes)),
-            _ => Err(ServeError::internal(format!(
-                "the flag before the message is {flag}, neither 0 (plain) nor 1 (compressed)"
-            ))),
-        }
+        Ok((is_compressed(flag)?, bytes))
     }
 }
 
-fn prefix(bytes: &[u8]) -> Option<(u8, usize)> {
+/// The flag and the length that a message begins with, once they have arrived.
+pub(super) fn prefix(bytes: &[u8]) -> Option<(u8, usize)> {
     let (flag, rest) = bytes.split_first()?;
     let length = rest.first_chunk::<4>()?;
     Some((*flag, u32::from_be_bytes(*length) as usize))
+}
+
+/// What the flag before a message says.
+pub(super) fn is_compressed(flag: u8) -> Result<bool, ServeError> {
+    match flag {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(ServeError::internal(format!(
+            "the flag before the message is {flag}, neither 0 (plain) nor 1 (compressed)"
+        ))),
+    }
+}
+
+/// The error of a body that did not come to its end.
+pub(super) fn broken_off(error: impl Display) -> ServeError {
+    ServeError::new(
+        engine::Kind::Cancelled,
+        format!("the request broke off: {error}"),
+    )
+}
+
+/// The error of a message whose length alone is too much.
+pub(super) fn too_large(length: usize, limit: usize) -> ServeError {
+    ServeError::resource_exhausted(format!(
+        "Received message larger than max ({length} vs. {limit})"
+    ))
 }
 
 fn extra(length: usize) -> ServeError {

@@ -5,12 +5,14 @@ pub(crate) use call::Call;
 
 mod compression;
 mod message;
+mod message_stream;
 
 mod reply;
-pub(crate) use reply::{Frame, ReplyBody, failure};
+pub(crate) use reply::{Frame, Replies, ReplyBody, failure};
 
 mod status;
+pub(crate) use status::cut;
 mod timeout;
 
 mod handlers;
-pub(crate) use handlers::{decode, streaming, unary};
+pub(crate) use handlers::{conversation, decode, streaming, unary};

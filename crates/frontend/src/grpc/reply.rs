@@ -1,5 +1,6 @@
 //! Putting replies on the wire: headers, framed messages, trailers.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -47,6 +48,10 @@ impl Frame {
     }
 }
 
+/// The sending end of a reply of many messages. The reply ends well when this is
+/// dropped, and badly after the first error that is sent.
+pub(crate) type Replies = mpsc::Sender<Result<Frame, ServeError>>;
+
 /// The body of every response.
 pub(crate) enum ReplyBody {
     /// A unary reply: its frame, then the trailers of success.
@@ -55,13 +60,12 @@ pub(crate) enum ReplyBody {
         trailers: bool,
         _in_flight: InFlight,
     },
-    /// Frames as they come; the trailers of success when the sender is gone.
+    /// Frames as they come, then the trailers: an error's, or those of success when the
+    /// sender is gone.
     Stream {
-        frames: mpsc::Receiver<Frame>,
+        frames: mpsc::Receiver<Result<Frame, ServeError>>,
         trailers: bool,
     },
-    /// A body that tonic made.
-    Tonic(tonic::body::Body),
     /// Nothing: the headers say it all.
     Empty,
 }
@@ -75,7 +79,7 @@ impl ReplyBody {
         }
     }
 
-    pub(super) fn stream(frames: mpsc::Receiver<Frame>) -> Self {
+    pub(super) fn stream(frames: mpsc::Receiver<Result<Frame, ServeError>>) -> Self {
         Self::Stream {
             frames,
             trailers: true,
@@ -89,26 +93,26 @@ impl ReplyBody {
 
 impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = tonic::Status;
+    type Error = Infallible;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, tonic::Status>>> {
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
         let data = |bytes| Poll::Ready(Some(Ok(http_body::Frame::data(bytes))));
         match self.get_mut() {
             Self::Unary {
                 frame, trailers, ..
             } => match frame.take() {
                 Some(bytes) => data(bytes),
-                None => Poll::Ready(end(trailers)),
+                None => Poll::Ready(end(trailers, None)),
             },
             Self::Stream { frames, trailers } => match frames.poll_recv(context) {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(Some(frame)) => data(frame.0.freeze()),
-                Poll::Ready(None) => Poll::Ready(end(trailers)),
+                Poll::Ready(Some(Ok(frame))) => data(frame.0.freeze()),
+                Poll::Ready(Some(Err(error))) => Poll::Ready(end(trailers, Some(&error))),
+                Poll::Ready(None) => Poll::Ready(end(trailers, None)),
             },
-            Self::Tonic(body) => Pin::new(body).poll_frame(context),
             Self::Empty => Poll::Ready(None),
         }
     }
@@ -116,7 +120,6 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Unary { trailers, .. } | Self::Stream { trailers, .. } => !trailers,
-            Self::Tonic(body) => body.is_end_stream(),
             Self::Empty => true,
         }
     }
@@ -127,11 +130,17 @@ impl Body for ReplyBody {
     }
 }
 
-/// The trailers of success, once.
-fn end(trailers: &mut bool) -> Option<Result<http_body::Frame<Bytes>, tonic::Status>> {
+/// The trailers of success or of an error, once.
+fn end(
+    trailers: &mut bool,
+    error: Option<&ServeError>,
+) -> Option<Result<http_body::Frame<Bytes>, Infallible>> {
     std::mem::take(trailers).then(|| {
-        let mut headers = HeaderMap::with_capacity(1);
-        status::write_ok(&mut headers);
+        let mut headers = HeaderMap::with_capacity(2);
+        match error {
+            None => status::write_ok(&mut headers),
+            Some(error) => status::write(error, &mut headers),
+        }
         Ok(http_body::Frame::trailers(headers))
     })
 }

@@ -42,7 +42,8 @@ fn code(kind: Kind) -> HeaderValue {
     })
 }
 
-fn cut(message: &str) -> String {
+/// An error's message, not longer than is sent.
+pub(crate) fn cut(message: &str) -> String {
     match message.char_indices().nth(MESSAGE_LIMIT) {
         None => message.to_owned(),
         Some((end, _)) => format!("{}{CUT}", &message[..end]),

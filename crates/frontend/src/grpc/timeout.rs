@@ -29,8 +29,8 @@ mod tests {
 
     #[test]
     fn units() {
-        assert_eq!(parse(b"2H"), Some(Duration::from_secs(7200)));
-        assert_eq!(parse(b"3M"), Some(Duration::from_secs(180)));
+        assert_eq!(parse(b"2H"), Some(Duration::from_hours(2)));
+        assert_eq!(parse(b"3M"), Some(Duration::from_mins(3)));
         assert_eq!(parse(b"4S"), Some(Duration::from_secs(4)));
         assert_eq!(parse(b"250m"), Some(Duration::from_millis(250)));
         assert_eq!(parse(b"99999999u"), Some(Duration::from_micros(99_999_999)));

@@ -7,25 +7,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::ServeError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use wire::proto::health::health_check_response::ServingStatus;
 use wire::proto::health::{
     HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
 };
 
+use super::SERVICES;
 use crate::app::App;
-use crate::grpc::{self, Call, Frame};
+use crate::grpc::{self, Call, Frame, Replies};
 
-/// What is served beside the models; "" is the server as a whole.
-const SERVICES: [&str; 7] = [
-    "",
-    "prediction_service.PredictionService",
-    "tensorflow.serving.PredictionService",
-    "tensorflow.serving.ModelService",
-    "grpc.health.v1.Health",
-    "grpc.reflection.v1.ServerReflection",
-    "grpc.reflection.v1alpha.ServerReflection",
-];
+/// The name of the server as a whole.
+const SERVER: &str = "";
 
 /// Answers Check.
 pub(crate) async fn check(app: &App, _call: Call, message: Bytes) -> Result<Frame, ServeError> {
@@ -39,8 +32,8 @@ pub(crate) async fn check(app: &App, _call: Call, message: Bytes) -> Result<Fram
 pub(crate) async fn list(app: &App, _call: Call, message: Bytes) -> Result<Frame, ServeError> {
     let HealthListRequest {} = grpc::decode(message, "grpc.health.v1.HealthListRequest")?;
     let models = app.engine.registry.names();
-    let names = SERVICES
-        .into_iter()
+    let names = std::iter::once(SERVER)
+        .chain(SERVICES)
         .chain(models.iter().map(String::as_str));
     let statuses = names
         .filter_map(|name| {
@@ -52,17 +45,13 @@ pub(crate) async fn list(app: &App, _call: Call, message: Bytes) -> Result<Frame
 }
 
 /// Answers Watch: the status now, then at each change, until the server drains.
-pub(crate) fn watch(
-    app: Arc<App>,
-    message: Bytes,
-    sender: mpsc::Sender<Frame>,
-) -> Result<(), ServeError> {
+pub(crate) fn watch(app: Arc<App>, message: Bytes, replies: Replies) -> Result<(), ServeError> {
     let service = decode(message)?.service;
     let changes = app.engine.registry.subscribe();
     let draining = app.drain.subscribe();
     tokio::task::spawn_local(async move {
         // An error means that the caller has gone away.
-        let _ = report(&app, &service, (changes, draining), &sender).await;
+        let _ = report(&app, &service, (changes, draining), &replies).await;
     });
     Ok(())
 }
@@ -73,7 +62,7 @@ async fn report(
     app: &App,
     service: &str,
     (mut changes, mut draining): (watch::Receiver<()>, watch::Receiver<bool>),
-    sender: &mpsc::Sender<Frame>,
+    replies: &Replies,
 ) -> Option<()> {
     let mut told = None;
     loop {
@@ -81,7 +70,7 @@ async fn report(
         changes.mark_unchanged();
         let now = status(app, service).unwrap_or(ServingStatus::ServiceUnknown);
         if told != Some(now) {
-            sender.send(frame(now).ok()?).await.ok()?;
+            replies.send(frame(now)).await.ok()?;
             told = Some(now);
         }
         if ending {
@@ -90,7 +79,7 @@ async fn report(
         tokio::select! {
             alive = changes.changed() => alive.ok()?,
             alive = draining.changed() => alive.ok()?,
-            () = sender.closed() => return None,
+            () = replies.closed() => return None,
         }
     }
 }
@@ -98,7 +87,7 @@ async fn report(
 /// The status of a service or a model; `None` for a name that is neither.
 fn status(app: &App, service: &str) -> Option<ServingStatus> {
     let registry = &app.engine.registry;
-    let answers = if SERVICES.contains(&service) {
+    let answers = if service == SERVER || SERVICES.contains(&service) {
         registry.all_available()
     } else {
         registry.is_available(service)?

@@ -9,5 +9,16 @@ mod model_spec;
 pub(crate) mod metadata;
 pub(crate) mod model_status;
 
+mod descriptors;
 pub(crate) mod health;
 pub(crate) mod reflection;
+
+/// Every service that routes lead to, as health and reflection list them.
+const SERVICES: [&str; 6] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+    "prediction_service.PredictionService",
+    "tensorflow.serving.ModelService",
+    "tensorflow.serving.PredictionService",
+];

@@ -45,13 +45,11 @@ pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Fram
 /// and not longer than anybody reads.
 fn one_sentence(message: &str) -> String {
     let line = message.trim_start().lines().next().unwrap_or_default();
-    match line.char_indices().nth(MESSAGE_LIMIT) {
-        None => line.trim_end().to_owned(),
-        Some(_) => {
-            let kept = line.chars().take(MESSAGE_LIMIT - CUT.len());
-            kept.chain(CUT.chars()).collect()
-        }
+    if line.chars().count() <= MESSAGE_LIMIT {
+        return line.trim_end().to_owned();
     }
+    let kept = line.chars().take(MESSAGE_LIMIT - CUT.len());
+    kept.chain(CUT.chars()).collect()
 }
 
 async fn predict(
