@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from harness.predict import TIMEOUT_SECONDS, PredictionClient, predict_request, refused
 from harness.server_process import ServerProcess, model_arguments
+from harness.slow_network import SlowNetwork
 
 MODELS = ("half_plus_two", "sleep", "mlp")
 # So many answers that every thread is at it.
@@ -279,3 +280,25 @@ def test_a_signal_that_lands_on_another_thread(serve) -> None:
     assert libc.tgkill(process.pid, io_thread, signal.SIGTERM) == 0
     assert process.wait(10) == 0
     process.assert_no_crash()
+
+
+def test_a_slow_reader_gets_all_of_its_reply(serve) -> None:
+    """The server has done its part long before the client has it all."""
+    process = serve()
+    x = np.zeros(8 << 20, np.float32)
+    seconds = 6.0
+    network = SlowNetwork(process.port, x.nbytes / seconds)
+    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    with grpc.insecure_channel(network.address, options) as channel:
+        began = time.monotonic()
+        request = predict_request("half_plus_two", {"x": x})
+        future = PredictionClient(channel).prediction.Predict.future(request, timeout=60)
+        # Less than the reply can take, more than reading and running the request does.
+        while time.monotonic() < began + seconds / 3:
+            time.sleep(0.01)
+        assert not future.done()
+        process.process.send_signal(signal.SIGTERM)
+        assert len(future.result().outputs["y"].float_val) == x.size
+        assert time.monotonic() - began > seconds * 0.8
+    assert process.wait() == 0
+    assert "cut off" not in process.stderr

@@ -75,7 +75,10 @@ fn hand_over(stream: TcpStream, queues: &[ConnectionQueue]) -> std::io::Result<(
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
     let stream = stream.into_std()?;
-    match queues.iter().min_by_key(|queue| queue.connections()) {
+    match queues
+        .iter()
+        .min_by_key(|queue| queue.traffic().connections())
+    {
         Some(queue) => queue.push(stream),
         None => Err(std::io::Error::other("there is no I/O thread")),
     }

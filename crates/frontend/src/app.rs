@@ -1,4 +1,4 @@
-//! What every request of a server can reach: shared by all I/O threads, never locked.
+//! What every request can reach, never locked.
 
 use std::sync::Arc;
 
@@ -6,9 +6,26 @@ use engine::Engine;
 
 use crate::drain::Drain;
 use crate::services::reflection::Descriptors;
+use crate::traffic::Traffic;
 
-/// A server's shared state.
+/// A server's state as one I/O thread sees it.
 pub(crate) struct App {
+    /// What this thread has in hand.
+    pub(crate) traffic: Arc<Traffic>,
+    /// Shared by all threads.
+    pub(crate) server: Arc<Shared>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.server
+    }
+}
+
+/// What all I/O threads share.
+pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) drain: Drain,
     pub(crate) descriptors: Descriptors,

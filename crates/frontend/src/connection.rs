@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::app::App;
+use crate::counted_stream::CountedStream;
 use crate::drain::begun;
 use crate::routes;
 
@@ -29,6 +30,7 @@ pub(crate) async fn serve(stream: TcpStream, app: Arc<App>) -> Result<(), hyper:
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
         return Ok(());
     };
+    let stream = CountedStream::new(stream, Arc::clone(&app.traffic));
     let draining = app.drain.subscribe();
     let service = service_fn(move |request| {
         let app = Arc::clone(&app);

@@ -3,45 +3,34 @@
 
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use engine::RUN_STACK;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use crate::app::App;
+use crate::app::{App, Shared};
 use crate::connection;
+use crate::traffic::{OpenConnection, Traffic};
 
 /// The end that hands connections to a thread.
 #[derive(Clone)]
 pub(crate) struct ConnectionQueue {
     queue: mpsc::UnboundedSender<(TcpStream, OpenConnection)>,
-    open: Arc<AtomicUsize>,
+    traffic: Arc<Traffic>,
 }
 
 impl ConnectionQueue {
-    /// How many connections the thread has or is about to get.
-    pub(crate) fn connections(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+    /// What the thread has in hand.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Hands a connection over; it counts from now.
     pub(crate) fn push(&self, stream: TcpStream) -> std::io::Result<()> {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        let counted = OpenConnection(Arc::clone(&self.open));
         self.queue
-            .send((stream, counted))
+            .send((stream, self.traffic.open_connection()))
             .map_err(|_closed| std::io::Error::other("the I/O thread has ended"))
-    }
-}
-
-/// One open connection, counted until dropped.
-struct OpenConnection(Arc<AtomicUsize>);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -54,10 +43,15 @@ pub(crate) struct IoThread {
 
 impl IoThread {
     /// Starts a thread that serves the connections pushed to its queue.
-    pub(crate) fn start(index: usize, app: Arc<App>) -> std::io::Result<Self> {
+    pub(crate) fn start(index: usize, server: Arc<Shared>) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let traffic = Arc::<Traffic>::default();
+        let app = Arc::new(App {
+            traffic: Arc::clone(&traffic),
+            server,
+        });
         let (queue, connections) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new()
@@ -70,10 +64,7 @@ impl IoThread {
                 let _ = tasks.block_on(&runtime, ended);
             })?;
         Ok(Self {
-            queue: ConnectionQueue {
-                queue,
-                open: Arc::default(),
-            },
+            queue: ConnectionQueue { queue, traffic },
             end,
             thread,
         })
@@ -84,9 +75,9 @@ impl IoThread {
         self.queue.clone()
     }
 
-    /// How many connections are open.
-    pub(crate) fn connections(&self) -> usize {
-        self.queue.connections()
+    /// What the thread has in hand.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        self.queue.traffic()
     }
 
     /// Closes what is still open and waits for the thread to end.

@@ -9,7 +9,11 @@ pub use server::{ListenError, Server, ServerOptions};
 mod acceptor;
 mod io_thread;
 
+mod traffic;
+
 mod drain;
+
+mod counted_stream;
 
 mod connection;
 mod routes;

@@ -10,17 +10,18 @@ use serde::Deserialize;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::acceptor::Acceptor;
-use crate::app::App;
+use crate::app::Shared;
 use crate::drain::Drain;
 use crate::io_thread::IoThread;
 use crate::services::reflection::Descriptors;
+use crate::traffic::Traffic;
 
 /// Connections the kernel may hold for us before they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// After the last reply was handed over, how long a connection may take to close
-/// before it is closed on a peer that no longer answers.
-const CLOSE_GRACE: Duration = Duration::from_secs(2);
+/// When all replies are handed over and no peer takes any more of them, how long
+/// connections may still take to close: those left by then are to dead peers.
+const CLOSE_GRACE: Duration = Duration::from_secs(3);
 
 /// How a server listens and what it takes.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,9 +52,15 @@ pub struct ListenError {
 
 /// A server that listens from the moment it is made until it is stopped or dropped.
 pub struct Server {
-    app: Arc<App>,
+    shared: Arc<Shared>,
     address: SocketAddr,
-    threads: Mutex<Option<Threads>>,
+    state: Mutex<State>,
+}
+
+enum State {
+    Serving(Threads),
+    /// With what [`Server::stop`] answered.
+    Stopped(bool),
 }
 
 struct Threads {
@@ -71,7 +78,7 @@ impl Server {
         };
         let listener = listen(&options.host, options.port).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let app = Arc::new(App {
+        let shared = Arc::new(Shared {
             engine,
             drain: Drain::new(),
             descriptors: Descriptors::read(wire::proto::FILE_DESCRIPTOR_SET)
@@ -86,15 +93,16 @@ impl Server {
             count => count,
         };
         let io: Vec<IoThread> = (0..count)
-            .map(|index| IoThread::start(index, Arc::clone(&app)))
+            .map(|index| IoThread::start(index, Arc::clone(&shared)))
             .collect::<Result<_, _>>()
             .map_err(failed)?;
         let queues = io.iter().map(IoThread::queue).collect();
-        let acceptor = Acceptor::start(listener, queues, app.drain.subscribe()).map_err(failed)?;
+        let acceptor =
+            Acceptor::start(listener, queues, shared.drain.subscribe()).map_err(failed)?;
         Ok(Self {
-            app,
+            shared,
             address,
-            threads: Mutex::new(Some(Threads { acceptor, io })),
+            state: Mutex::new(State::Serving(Threads { acceptor, io })),
         })
     }
 
@@ -105,43 +113,56 @@ impl Server {
 
     /// Turns health to `NOT_SERVING`, stops accepting, lets what is in flight finish for
     /// up to `grace`, then closes. `true`: no request was cut off. May be called from
-    /// several threads: all return at the same end.
+    /// several threads: all return at the same end, with the same answer.
     pub fn stop(&self, grace: Duration) -> bool {
-        self.app.drain.begin();
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Threads { acceptor, io }) = threads.take() else {
-            return true;
+        self.shared.drain.begin();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let finished = match std::mem::replace(&mut *state, State::Stopped(false)) {
+            State::Serving(threads) => threads.end(grace),
+            State::Stopped(finished) => finished,
         };
+        *state = State::Stopped(finished);
+        finished
+    }
+}
+
+impl Threads {
+    fn end(self, grace: Duration) -> bool {
         // The acceptor ends first, so that no connection arrives after the count.
-        acceptor.join();
-        let finished = self.wait_for_connections(&io, grace);
-        for thread in io {
+        self.acceptor.join();
+        let finished = wait_for_connections(&self.io, grace);
+        for thread in self.io {
             thread.end();
         }
         finished
     }
+}
 
-    /// Waits until every connection has closed by itself, `grace` is over, or only
-    /// connections without a request are left and do not close.
-    fn wait_for_connections(&self, io: &[IoThread], grace: Duration) -> bool {
-        let begun = Instant::now();
-        let mut idle_since = None;
-        while io.iter().any(|thread| thread.connections() > 0) {
-            let now = Instant::now();
-            let idle = self.app.drain.requests() == 0;
-            if now - begun >= grace {
-                return idle;
-            }
-            let since = *idle_since.get_or_insert(now);
-            if !idle {
-                idle_since = None;
-            } else if now - since >= CLOSE_GRACE {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(2));
+/// Waits until every connection has closed by itself or `grace` is over. Connections
+/// without a request whose peers take nothing more of what was sent to them are not
+/// waited for longer than [`CLOSE_GRACE`].
+fn wait_for_connections(io: &[IoThread], grace: Duration) -> bool {
+    let sum = |count: fn(&Traffic) -> usize| io.iter().map(|it| count(it.traffic())).sum::<usize>();
+    let begun = Instant::now();
+    let mut last_writes = sum(Traffic::writes);
+    let mut quiet_since = begun;
+    while sum(Traffic::connections) > 0 {
+        let now = Instant::now();
+        let requests = sum(Traffic::requests);
+        let writes = sum(Traffic::writes);
+        if requests > 0 || writes != last_writes {
+            quiet_since = now;
+            last_writes = writes;
         }
-        true
+        if now - begun >= grace {
+            return requests == 0;
+        }
+        if now - quiet_since >= CLOSE_GRACE {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
+    true
 }
 
 impl Drop for Server {

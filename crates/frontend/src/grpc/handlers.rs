@@ -22,7 +22,7 @@ pub(crate) async fn unary(
     body: Incoming,
     handler: impl AsyncFnOnce(&App, Call, Bytes) -> Result<Frame, ServeError>,
 ) -> Response<ReplyBody> {
-    let in_flight = app.drain.enter();
+    let in_flight = app.traffic.begin_request();
     match receive_and_handle(app, call, body, handler).await {
         Ok(frame) => reply::success(ReplyBody::unary(frame, in_flight)),
         Err(error) => failure(&error),

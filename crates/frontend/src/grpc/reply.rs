@@ -10,11 +10,9 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::{Body, SizeHint};
 use tokio::sync::mpsc;
 
+use super::message::PREFIX;
 use super::{compression, status};
-use crate::drain::InFlight;
-
-/// The bytes before each message.
-const PREFIX: usize = 5;
+use crate::traffic::InFlight;
 
 /// One message with its prefix, written in one buffer and never copied again.
 pub(crate) struct Frame(BytesMut);
