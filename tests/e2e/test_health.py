@@ -125,3 +125,18 @@ def test_not_serving_while_draining(models: Path, start) -> None:
     assert running.result().outputs["slept"].int_val == [1500]
     assert process.wait() == 0
     process.assert_no_crash()
+
+
+def test_a_run_that_is_suddenly_long_holds_up_nobody(models: Path, start) -> None:
+    """Earlier runs with inputs of the same size took no time at all."""
+    process = start(str(models / "sleep"), "--io-threads", "1").wait_serving()
+    client = PredictionClient(process.channel())
+    for _ in range(50):
+        client.predict("sleep", {"milliseconds": np.int32(0)})
+    request = predict_request("sleep", {"milliseconds": np.int32(5000)})
+    long_run = client.prediction.Predict.future(request, timeout=TIMEOUT_SECONDS)
+    for _ in range(20):
+        assert check(process.channel()) == Status.SERVING
+    assert not long_run.done()
+    long_run.result()
+    process.stop()

@@ -138,3 +138,38 @@ def test_the_interpreter_ends_while_a_server_works(models: Path, attempt: int) -
     command = [sys.executable, "-c", LEFT_RUNNING, str(models / "half_plus_two")]
     ended = subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60, check=False)
     assert ended.returncode == 0
+
+
+FORKED = """
+import os, sys
+import tensorwire as tw
+
+kind, path = sys.argv[1:]
+made = tw.Model(path) if kind == "model" else tw.Server(path, port=0).start()
+child = os.fork()
+if child == 0:
+    if kind == "stopped server":
+        assert made.stop() is True
+    if kind == "model":
+        try:
+            made.predict([1.0])
+        except tw.errors.FailedPreconditionError:
+            pass
+    sys.exit(3)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 3, status
+if kind == "model":
+    assert made.predict([2.0])["y"].tolist() == [4.0]
+else:
+    with tw.Client(made.address) as client:
+        assert client.predict("half_plus_two", [2.0])["y"].tolist() == [4.0]
+    made.stop()
+"""
+
+
+@pytest.mark.parametrize("kind", ["model", "server", "stopped server"])
+def test_a_fork_ends_by_itself_and_leaves_the_parent_alone(models: Path, kind: str) -> None:
+    command = [sys.executable, "-c", FORKED, kind, str(models / "half_plus_two")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "panicked" not in ended.stderr

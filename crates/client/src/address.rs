@@ -29,18 +29,18 @@ impl Address {
         }
         let plain = text.strip_prefix("http://").unwrap_or(text);
         let plain = plain.strip_suffix('/').unwrap_or(plain);
+        if let Some(port) = impossible_port(plain) {
+            let why = format!("the port {port:?} is not one of 1 to 65535");
+            return Err(refuse(text, &why));
+        }
         let Ok(authority) = plain.parse::<Authority>() else {
             return Err(refuse(text, WANTED));
         };
         if plain.contains('@') || authority.host().is_empty() {
             return Err(refuse(text, WANTED));
         }
-        match authority.port_u16() {
-            Some(1..) => {}
-            _ if authority.port().is_some() => {
-                return Err(refuse(text, "the port must be a number from 1 to 65535"));
-            }
-            _ => return Err(refuse(text, "it has no port; write host:port")),
+        if authority.port_u16().is_none() {
+            return Err(refuse(text, "it has no port; write host:port"));
         }
         let name = authority.to_string();
         let uri = Uri::builder()
@@ -66,6 +66,19 @@ impl Address {
             name,
         })
     }
+}
+
+/// What stands where the port should, if it is no port. The parser of URIs drops such a
+/// port, or the whole address, without a word about it.
+fn impossible_port(plain: &str) -> Option<&str> {
+    let (host, port) = match plain.rsplit_once(']') {
+        Some((host, rest)) => (host, rest.strip_prefix(':')?),
+        None => plain.rsplit_once(':')?,
+    };
+    // An IPv6 address without brackets, and a path, are other mistakes.
+    let other_mistake = port.is_empty() || port.contains('/') || host.is_empty();
+    let possible = port.parse::<u16>().is_ok_and(|port| port > 0);
+    (!other_mistake && !possible && (plain.contains(']') || !host.contains(':'))).then_some(port)
 }
 
 const WANTED: &str = "write host:port, [IPv6 address]:port or unix:/path";
@@ -104,6 +117,26 @@ mod tests {
         ] {
             let address = Address::parse(text).unwrap();
             assert_eq!((address.name.as_str(), address.uri.as_str()), (name, uri));
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_named() {
+        for (text, port) in [
+            ("localhost:99999", "99999"),
+            ("localhost:0", "0"),
+            ("localhost:-1", "-1"),
+            ("localhost:abc", "abc"),
+            ("http://localhost:70000/", "70000"),
+            ("[::1]:65536", "65536"),
+        ] {
+            let error = Address::parse(text).unwrap_err();
+            let why = format!("the port {port:?} is not one of 1 to 65535");
+            assert!(error.message().ends_with(&why), "{error}");
+        }
+        for text in ["localhost", "localhost:", "[::1]", "[::1]:"] {
+            let error = Address::parse(text).unwrap_err();
+            assert!(error.message().contains("no port"), "{error}");
         }
     }
 

@@ -18,6 +18,7 @@ use crate::connection::connect_lazily;
 use crate::error::ClientError;
 use crate::failure::{Cause, Failure};
 use crate::fork::PerProcess;
+use crate::history::History;
 use crate::metadata::UserMetadata;
 use crate::options::ChannelOptions;
 use crate::reply::Reply;
@@ -54,7 +55,7 @@ pub struct CallOptions {
 #[derive(Default)]
 struct Progress<'a> {
     address: &'a str,
-    failed: Option<ClientError>,
+    failed: History,
 }
 
 /// One call, as all of its attempts see it.
@@ -194,14 +195,15 @@ impl<'a> Attempts<'a> {
             if failure.cause == Cause::Expired {
                 return Err(self.deadline_exceeded(progress));
             }
-            let Some(pause) = retries.pause_after(&failure) else {
-                return Err(failure.error);
+            let too_late = |pause: &Duration| {
+                let after = Instant::now() + *pause;
+                !waiting && self.deadline.is_some_and(|deadline| after >= deadline)
             };
-            let too_late = |deadline| Instant::now() + pause >= deadline;
-            if !waiting && self.deadline.is_some_and(too_late) {
-                return Err(failure.error);
-            }
-            progress.failed = Some(failure.error);
+            let pause = retries.pause_after(&failure);
+            let Some(pause) = pause.filter(|pause| !too_late(pause)) else {
+                return Err(std::mem::take(&mut progress.failed).ended_by(failure));
+            };
+            progress.failed.add(failure);
             sleep(pause).await;
         }
     }
@@ -268,10 +270,15 @@ impl<'a> Attempts<'a> {
         // To the millisecond: finer is noise from what the caller did before.
         let millis = self.options.timeout.unwrap_or_default().as_secs_f64() * 1e3;
         let seconds = millis.round() / 1e3;
-        let message = match &progress.failed {
-            Some(error) => format!("no answer within {seconds} s; the last attempt: {error}"),
-            None => format!("no answer within {seconds} s"),
-        };
+        let mut message = format!("no answer within {seconds} s");
+        if let Some(failures) = progress.failed.sentence() {
+            let which = if progress.failed.is_long() {
+                "the attempts"
+            } else {
+                "the last attempt"
+            };
+            message = format!("{message}; {which}: {failures}");
+        }
         ClientError::at(Code::DeadlineExceeded, message, progress.address)
     }
 }

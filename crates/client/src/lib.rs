@@ -29,6 +29,8 @@ mod codec;
 
 mod failure;
 
+mod history;
+
 mod error;
 pub use error::{ClientError, code_name};
 pub use tonic::Code;

@@ -1,6 +1,6 @@
 //! What a signature's runs have cost so far, by the size of their inputs.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// One slot for each power of two of input bytes.
@@ -13,12 +13,14 @@ const SLOTS: usize = 40;
 pub(crate) struct Cost {
     /// Microseconds plus one; 0: never measured.
     averages: [AtomicU32; SLOTS],
+    surprised: AtomicBool,
 }
 
 impl Cost {
     pub(crate) fn new() -> Self {
         Self {
             averages: [const { AtomicU32::new(0) }; SLOTS],
+            surprised: AtomicBool::new(false),
         }
     }
 
@@ -29,6 +31,16 @@ impl Cost {
             0 | FIRST_DONE => None,
             stored => Some(Duration::from_micros(u64::from(stored) - 1)),
         }
+    }
+
+    /// Whether a run that should have been short ever was very long.
+    pub(crate) fn has_surprised(&self) -> bool {
+        self.surprised.load(Ordering::Relaxed)
+    }
+
+    /// Notes such a run, for good.
+    pub(crate) fn note_surprise(&self) {
+        self.surprised.store(true, Ordering::Relaxed);
     }
 
     /// Adds a run of inputs of `bytes` that took `elapsed`.

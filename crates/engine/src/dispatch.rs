@@ -16,6 +16,10 @@ use crate::{Run, ServeError, ServedModel};
 /// that thread waits.
 const INLINE_LIMIT: Duration = Duration::from_micros(200);
 
+/// After a run of this length on an I/O thread, where a short one was expected, the
+/// signature never runs there again. Far more than a busy machine adds by itself.
+const SURPRISE: Duration = Duration::from_millis(50);
+
 /// A request whose names and types are right, ready to run.
 #[derive(Debug)]
 pub struct Call {
@@ -83,10 +87,11 @@ impl Call {
     }
 
     fn is_quick(&self) -> bool {
-        self.model
-            .cost(self.signature)
-            .expected(self.input_bytes())
-            .is_some_and(|expected| expected <= INLINE_LIMIT)
+        let cost = self.model.cost(self.signature);
+        let expected = cost.expected(self.input_bytes());
+        expected.is_some_and(|expected| expected <= INLINE_LIMIT)
+            && !cost.has_surprised()
+            && !self.model.executor().is_unpredictable()
     }
 
     fn input_bytes(&self) -> usize {
@@ -124,7 +129,13 @@ impl Dispatcher {
             return Err(expired());
         }
         if call.is_quick() {
-            return call.run();
+            let (model, signature) = (Arc::clone(&call.model), call.signature);
+            let started = Instant::now();
+            let outcome = call.run();
+            if started.elapsed() > SURPRISE {
+                model.cost(signature).note_surprise();
+            }
+            return outcome;
         }
         let deadline = call.deadline;
         let answer = self.runners.submit(call)?;

@@ -12,11 +12,14 @@ use crate::merge::FeedData;
 use crate::{Executor, Kind, Run, ServeError, ServedModel, Signature, TensorSpec};
 
 /// Answers what its input is, after asking the test what to do.
-struct PuppetExecutor<F>(F);
+struct PuppetExecutor<F> {
+    act: F,
+    is_unpredictable: bool,
+}
 
 impl<F: Fn() -> Result<(), ServeError> + Send + Sync + 'static> Executor for PuppetExecutor<F> {
     fn run(&self, run: Run<'_>) -> Result<Vec<Tensor>, ServeError> {
-        (self.0)()?;
+        (self.act)()?;
         let outputs = run.feeds.into_iter().map(|feed| match feed.data {
             FeedData::Fixed(buffer) => {
                 Tensor::fixed(feed.dtype, feed.shape, Bytes::copy_from_slice(&buffer)).unwrap()
@@ -25,12 +28,23 @@ impl<F: Fn() -> Result<(), ServeError> + Send + Sync + 'static> Executor for Pup
         });
         Ok(outputs.collect())
     }
+
+    fn is_unpredictable(&self) -> bool {
+        self.is_unpredictable
+    }
 }
 
 fn model<F>(act: F) -> Arc<ServedModel>
 where
     F: Fn() -> Result<(), ServeError> + Send + Sync + 'static,
 {
+    model_of(PuppetExecutor {
+        act,
+        is_unpredictable: false,
+    })
+}
+
+fn model_of(executor: impl Executor) -> Arc<ServedModel> {
     let spec = TensorSpec {
         alias: "x".into(),
         tensor_name: "x:0".into(),
@@ -49,7 +63,7 @@ where
         ("m".into(), 1),
         vec![signature],
         Bytes::new(),
-        Box::new(PuppetExecutor(act)),
+        Box::new(executor),
     ))
 }
 
@@ -111,6 +125,42 @@ async fn unknown_cost_goes_to_a_runner_and_a_small_one_stays_here() {
         }
     }
     panic!("a run of microseconds never came to this thread");
+}
+
+#[tokio::test]
+async fn what_may_take_any_time_never_stays_here() {
+    let here = std::thread::current().id();
+    let act = move || {
+        assert_ne!(std::thread::current().id(), here);
+        Ok(())
+    };
+    let looping = model_of(PuppetExecutor {
+        act,
+        is_unpredictable: true,
+    });
+    let dispatcher = Dispatcher::new(1).unwrap();
+    for _ in 0..100 {
+        dispatcher.dispatch(call(&looping, None)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_once_very_slow_here_does_not_stay_again() {
+    let here = std::thread::current().id();
+    let (ran_on, threads) = channel();
+    let model = model(move || {
+        let thread = std::thread::current().id();
+        ran_on.send(thread).unwrap();
+        if thread == here {
+            std::thread::sleep(Duration::from_millis(60));
+        }
+        Ok(())
+    });
+    let dispatcher = Dispatcher::new(1).unwrap();
+    for _ in 0..1000 {
+        dispatcher.dispatch(call(&model, None)).await.unwrap();
+    }
+    assert!(threads.try_iter().filter(|thread| *thread == here).count() <= 1);
 }
 
 #[tokio::test]

@@ -26,4 +26,10 @@ pub trait Executor: Send + Sync + 'static {
     /// Runs in the calling thread; answers one tensor for each of `run.outputs`, in
     /// their order.
     fn run(&self, run: Run<'_>) -> Result<Vec<Tensor>, ServeError>;
+
+    /// Whether the time of a run can depend on the values of its inputs and not only on
+    /// their sizes (a loop): then no measure of earlier runs says how long the next is.
+    fn is_unpredictable(&self) -> bool {
+        false
+    }
 }

@@ -2,6 +2,7 @@
 //! writes; I/O threads read one immutable snapshot without a lock.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -200,7 +201,12 @@ impl Registry {
         loader: impl FnOnce() -> Result<ServedModel, ServeError>,
     ) -> Result<Arc<ServedModel>, ServeError> {
         self.set(name, version, State::Loading, None, None);
-        match loader() {
+        let loaded = catch_unwind(AssertUnwindSafe(loader)).unwrap_or_else(|_panic| {
+            Err(ServeError::internal(
+                "loading broke off; this is a bug in TensorWire",
+            ))
+        });
+        match loaded {
             Ok(model) => {
                 let model = Arc::new(model);
                 let available = Some(Arc::clone(&model));
@@ -222,16 +228,21 @@ impl Registry {
     /// Takes a version out of service, waits for its last request and frees it, all
     /// in the calling thread. `false`: it was not available.
     pub fn unload(&self, name: &str, version: i64) -> bool {
-        let models = self.models.load_full();
-        let model = models
-            .get(name)
-            .and_then(|versions| versions.get(&version))
-            .and_then(|slot| slot.model.clone());
-        drop(models);
-        let Some(model) = model else {
+        let mut taken = None;
+        self.change(|models| {
+            let slot = models
+                .get_mut(name)
+                .and_then(|versions| versions.get_mut(&version));
+            if let Some(slot) = slot {
+                taken = slot.model.take();
+                if taken.is_some() {
+                    slot.status.state = State::Unloading;
+                }
+            }
+        });
+        let Some(model) = taken else {
             return false;
         };
-        self.set(name, version, State::Unloading, None, None);
         // Only requests hold it now. The last of them must not pay for freeing it,
         // so this thread stays until it is the only holder.
         while Arc::strong_count(&model) > 1 {

@@ -151,6 +151,28 @@ fn a_failed_load_ends_with_its_error() {
 }
 
 #[test]
+fn a_load_that_panics_ends_like_one_that_fails() {
+    let registry = Registry::default();
+    let failed = registry.load("m", 1, || panic!("as told"));
+    assert_eq!(failed.unwrap_err().kind(), Kind::Internal);
+    let status = &registry.status(select("m", Version::Latest)).unwrap()[0];
+    assert_eq!(status.state, State::End);
+}
+
+#[test]
+fn of_two_unloads_one_does_it() {
+    for _ in 0..200 {
+        let registry = with_versions(&[1]);
+        let unload = || registry.unload("m", 1);
+        let (first, second) = std::thread::scope(|scope| {
+            let other = scope.spawn(unload);
+            (unload(), other.join().unwrap())
+        });
+        assert!(first != second);
+    }
+}
+
+#[test]
 fn unload_waits_for_the_last_request_and_frees() {
     let registry = Arc::new(Registry::default());
     let dropped = Arc::new(AtomicBool::new(false));

@@ -132,7 +132,9 @@ impl Signature {
     }
 
     fn count_mismatch(&self, names: &[&str]) -> ServeError {
-        let sent: BTreeSet<&str> = names.iter().copied().collect();
+        // No more names than the message has room for: there may be a million.
+        let some = names.iter().take(JOIN_LIMIT);
+        let sent: BTreeSet<&str> = some.copied().collect();
         let wanted: BTreeSet<&str> = self.inputs.iter().map(|i| i.alias.as_str()).collect();
         ServeError::invalid_argument(format!(
             "input size does not match signature: {}!={} len({{{}}}) != len({{{}}}). \

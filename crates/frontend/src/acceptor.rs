@@ -2,9 +2,10 @@
 //! fewest. A gRPC client opens one connection and keeps it, so the kernel's hashing
 //! over several listeners would leave cores idle.
 
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
@@ -18,6 +19,9 @@ const KEEPALIVE: Duration = Duration::from_mins(5);
 
 /// How long to wait when accepting fails for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long it is quiet about a shortage that it has warned of.
+const WARNING_PAUSE: Duration = Duration::from_secs(10);
 
 /// The accepting thread.
 pub(crate) struct Acceptor(JoinHandle<()>);
@@ -55,6 +59,7 @@ impl Acceptor {
 }
 
 async fn accept_connections(listener: &tokio::net::TcpListener, queues: &[ConnectionQueue]) {
+    let mut warned: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, _peer)) => {
@@ -62,8 +67,13 @@ async fn accept_connections(listener: &tokio::net::TcpListener, queues: &[Connec
                     log::debug!("a connection was lost on the way to its thread: {error}");
                 }
             }
+            // The client gave up before we came to it: nothing of ours is short.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                log::warn!("cannot accept a connection: {error}");
+                if warned.is_none_or(|last| last.elapsed() >= WARNING_PAUSE) {
+                    log::warn!("cannot accept connections: {error}");
+                    warned = Some(Instant::now());
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

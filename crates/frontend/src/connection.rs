@@ -5,15 +5,16 @@ use std::future::Future;
 use std::net::TcpStream;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::app::App;
-use crate::counted_stream::CountedStream;
 use crate::drain::begun;
 use crate::routes;
+use crate::shared_stream::SharedStream;
 
 /// Bytes a client may send ahead of us on one stream and on the whole connection:
 /// enough that a large tensor on a fast network does not wait for permission.
@@ -24,13 +25,22 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// clients use; a client over it waits, as HTTP/2 has it, and is not refused.
 const CONCURRENT_STREAMS: u32 = 1024;
 
+/// Refused requests whose body was still coming, over the life of a connection, after
+/// which it is closed. The count never falls, and a proxy's connection lives for days.
+const REFUSED_STREAMS: usize = 1 << 20;
+
+/// How long a client may take to read what the kernel still has for it, and to close,
+/// after the last reply to it. One that has stopped reading is not waited for longer.
+const LINGER_LIMIT: Duration = Duration::from_secs(10);
+
 /// Serves a connection until the client closes it, or until the drain, when it
 /// finishes the requests it has and closes.
 pub(crate) async fn serve(stream: TcpStream, app: Arc<App>) -> Result<(), hyper::Error> {
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
         return Ok(());
     };
-    let stream = CountedStream::new(stream, Arc::clone(&app.traffic));
+    let stream = SharedStream::new(stream);
+    let traffic = Arc::clone(&app.traffic);
     let draining = app.drain.subscribe();
     let service = service_fn(move |request| {
         let app = Arc::clone(&app);
@@ -41,14 +51,20 @@ pub(crate) async fn serve(stream: TcpStream, app: Arc<App>) -> Result<(), hyper:
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(CONCURRENT_STREAMS)
+        .max_pending_accept_reset_streams(CONCURRENT_STREAMS as usize)
+        .max_local_error_reset_streams(REFUSED_STREAMS)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream.clone()), service);
     let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
         () = begun(draining) => connection.as_mut().graceful_shutdown(),
     }
-    connection.await
+    connection.await?;
+    // The client has agreed that this was all; what it has not read yet is on its way.
+    let _lingering = traffic.begin_linger();
+    let _ = tokio::time::timeout(LINGER_LIMIT, stream.linger()).await;
+    Ok(())
 }
 
 /// Runs hyper's tasks on this thread.

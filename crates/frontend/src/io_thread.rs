@@ -80,10 +80,10 @@ impl IoThread {
         self.queue.traffic()
     }
 
-    /// Closes what is still open and waits for the thread to end.
-    pub(crate) fn end(self) {
+    /// Has it close what is still open, and end.
+    pub(crate) fn end(self) -> JoinHandle<()> {
         let _ = self.end.send(());
-        let _ = self.thread.join();
+        self.thread
     }
 }
 

@@ -13,7 +13,7 @@ mod traffic;
 
 mod drain;
 
-mod counted_stream;
+mod shared_stream;
 
 mod connection;
 mod routes;

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::available_parallelism;
+use std::thread::{JoinHandle, available_parallelism};
 use std::time::{Duration, Instant};
 
 use engine::Engine;
@@ -19,8 +19,8 @@ use crate::traffic::Traffic;
 /// Connections the kernel may hold for us before they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// When all replies are handed over and no peer takes any more of them, how long
-/// connections may still take to close: those left by then are to dead peers.
+/// When there is nothing more to send, how long clients may still take to agree to the
+/// end of their connection: those that have not by then are gone without a word.
 const CLOSE_GRACE: Duration = Duration::from_secs(3);
 
 /// How a server listens and what it takes.
@@ -49,6 +49,9 @@ pub struct ListenError {
     port: u16,
     cause: std::io::Error,
 }
+
+/// How long the I/O threads may take to end once they are told to.
+const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// A server that listens from the moment it is made until it is stopped or dropped.
 pub struct Server {
@@ -131,31 +134,28 @@ impl Threads {
         // The acceptor ends first, so that no connection arrives after the count.
         self.acceptor.join();
         let finished = wait_for_connections(&self.io, grace);
-        for thread in self.io {
-            thread.end();
-        }
-        finished
+        // Told first and waited for then, so that they end side by side.
+        let ending: Vec<_> = self.io.into_iter().map(IoThread::end).collect();
+        let limit = Instant::now() + END_LIMIT;
+        let ended = ending.into_iter().map(|thread| join_until(thread, limit));
+        ended.fold(finished, |all, one| all && one)
     }
 }
 
-/// Waits until every connection has closed by itself or `grace` is over. Connections
-/// without a request whose peers take nothing more of what was sent to them are not
-/// waited for longer than [`CLOSE_GRACE`].
+/// Waits until every connection has closed by itself or `grace` is over; for those that
+/// have nothing more to send and do not close, no longer than [`CLOSE_GRACE`].
 fn wait_for_connections(io: &[IoThread], grace: Duration) -> bool {
     let sum = |count: fn(&Traffic) -> usize| io.iter().map(|it| count(it.traffic())).sum::<usize>();
     let begun = Instant::now();
-    let mut last_writes = sum(Traffic::writes);
     let mut quiet_since = begun;
     while sum(Traffic::connections) > 0 {
         let now = Instant::now();
-        let requests = sum(Traffic::requests);
-        let writes = sum(Traffic::writes);
-        if requests > 0 || writes != last_writes {
+        let busy = sum(Traffic::requests) > 0 || sum(Traffic::lingering) > 0;
+        if busy {
             quiet_since = now;
-            last_writes = writes;
         }
         if now - begun >= grace {
-            return requests == 0;
+            return !busy;
         }
         if now - quiet_since >= CLOSE_GRACE {
             return true;
@@ -163,6 +163,18 @@ fn wait_for_connections(io: &[IoThread], grace: Duration) -> bool {
         std::thread::sleep(Duration::from_millis(2));
     }
     true
+}
+
+/// Joins a thread if it ends by `limit`. One that does not is in the middle of a run,
+/// which can't be interrupted, and is left to it.
+fn join_until(thread: JoinHandle<()>, limit: Instant) -> bool {
+    while !thread.is_finished() {
+        if Instant::now() >= limit {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    thread.join().is_ok()
 }
 
 impl Drop for Server {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) struct Traffic {
     connections: AtomicUsize,
     requests: AtomicUsize,
-    writes: AtomicUsize,
+    lingering: AtomicUsize,
 }
 
 impl Traffic {
@@ -19,19 +19,14 @@ impl Traffic {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Requests that were taken on and whose reply was not yet handed to HTTP/2.
+    /// Requests whose reply has not altogether left for the kernel.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// How often a peer has taken some of what we sent: as long as this grows, replies
-    /// are still on their way.
-    pub(crate) fn writes(&self) -> usize {
-        self.writes.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn count_write(&self) {
-        self.writes.fetch_add(1, Ordering::Relaxed);
+    /// Connections on which all is said, and whose clients have yet to read it.
+    pub(crate) fn lingering(&self) -> usize {
+        self.lingering.load(Ordering::Relaxed)
     }
 
     /// Counts a connection until the guard is dropped.
@@ -40,10 +35,26 @@ impl Traffic {
         OpenConnection(Arc::clone(self))
     }
 
+    /// Counts a connection's end until the guard is dropped.
+    pub(crate) fn begin_linger(self: &Arc<Self>) -> Lingering {
+        self.lingering.fetch_add(1, Ordering::Relaxed);
+        Lingering(Arc::clone(self))
+    }
+
     /// Counts a request until the guard is dropped.
     pub(crate) fn begin_request(self: &Arc<Self>) -> InFlight {
         self.requests.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
+    }
+}
+
+/// One connection at its end.
+#[derive(Debug)]
+pub(crate) struct Lingering(Arc<Traffic>);
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.lingering.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

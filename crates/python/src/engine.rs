@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use engine::{
-    Call, InputSource, Kind, ModelSelector, ServeError, ServedModel, Signature, Version,
+    Call, InputSource, Kind, ModelSelector, Registry, ServeError, ServedModel, Signature, Version,
     VersionStatus,
 };
 use frontend::TextCall;
@@ -19,6 +19,7 @@ use wire::signatures::describe;
 
 use crate::error::{invalid_argument, serve_error};
 use crate::exit_gate;
+use crate::of_this_process::OfThisProcess;
 use crate::signatures::signature_tuples;
 use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
 
@@ -38,7 +39,7 @@ struct EngineOptions {
 /// The models of this process, loaded and run by TensorFlow's C library.
 #[pyclass(frozen, module = "tensorwire._core")]
 pub(crate) struct Engine {
-    pub(crate) models: Arc<engine::Engine>,
+    models: OfThisProcess<Arc<engine::Engine>>,
     library: &'static Library,
     session: SessionOptions,
 }
@@ -57,40 +58,43 @@ impl Engine {
         self.library.version()
     }
 
-    fn declare(&self, name: &str) {
-        self.models.registry.declare(name);
+    fn declare(&self, name: &str) -> PyResult<()> {
+        self.registry()?.declare(name);
+        Ok(())
     }
 
     fn load(&self, py: Python<'_>, name: &str, version: i64, path: PathBuf) -> PyResult<()> {
         let load = move || load_saved_model(self.library, self.session, (name, version), &path);
-        exit_gate::detach(py, || self.models.registry.load(name, version, load))
+        let registry = self.registry()?;
+        exit_gate::detach(py, || registry.load(name, version, load))
             .map(drop)
             .map_err(serve_error)
     }
 
-    fn fail(&self, name: &str, version: i64, code: &str, message: String) {
+    fn fail(&self, name: &str, version: i64, code: &str, message: String) -> PyResult<()> {
         let kind = (1..=16)
             .map(Kind::from_code)
             .find(|kind| kind.name() == code)
             .unwrap_or(Kind::Unknown);
-        self.models
-            .registry
-            .fail(name, version, ServeError::new(kind, message));
+        let error = ServeError::new(kind, message);
+        self.registry()?.fail(name, version, error);
+        Ok(())
     }
 
-    fn unload(&self, py: Python<'_>, name: &str, version: i64) -> bool {
-        exit_gate::detach(py, || self.models.registry.unload(name, version))
+    fn unload(&self, py: Python<'_>, name: &str, version: i64) -> PyResult<bool> {
+        let registry = self.registry()?;
+        Ok(exit_gate::detach(py, || registry.unload(name, version)))
     }
 
-    fn models(&self) -> Vec<String> {
-        self.models.registry.names()
+    #[pyo3(name = "models")]
+    fn names(&self) -> PyResult<Vec<String>> {
+        Ok(self.registry()?.names())
     }
 
     fn status(&self, name: &str) -> PyResult<Vec<StatusTuple>> {
         let version = Version::Latest;
         let statuses = self
-            .models
-            .registry
+            .registry()?
             .status(ModelSelector { name, version })
             .map_err(serve_error)?;
         Ok(statuses.iter().map(status_tuple).collect())
@@ -135,7 +139,7 @@ impl Engine {
 
     fn predict_text(&self, py: Python<'_>, name: Option<&str>, text: &str) -> PyResult<String> {
         exit_gate::detach(py, || {
-            let TextCall { call, reply } = TextCall::new(&self.models, name, text, None)?;
+            let TextCall { call, reply } = TextCall::new(self.models()?, name, text, None)?;
             reply.write(&call.run()?)
         })
         .map_err(serve_error)
@@ -156,7 +160,7 @@ impl Engine {
             ServeError::resource_exhausted(format!("cannot start {runners} threads: {error}"))
         })?;
         Ok(Self {
-            models: Arc::new(engine),
+            models: OfThisProcess::new(Arc::new(engine)),
             library,
             session: SessionOptions {
                 intra_op_threads: options.intra_op_threads,
@@ -165,9 +169,21 @@ impl Engine {
         })
     }
 
+    /// The models; an error in a fork of the process that opened them.
+    pub(crate) fn models(&self) -> Result<&Arc<engine::Engine>, ServeError> {
+        self.models.get()
+    }
+
+    fn registry(&self) -> PyResult<&Registry> {
+        let models = self.models().map_err(serve_error)?;
+        Ok(&models.registry)
+    }
+
     fn find(&self, name: &str, version: Option<i64>) -> Result<Arc<ServedModel>, ServeError> {
         let version = version.map_or(Version::Latest, Version::Number);
-        self.models.registry.find(ModelSelector { name, version })
+        self.models()?
+            .registry
+            .find(ModelSelector { name, version })
     }
 }
 

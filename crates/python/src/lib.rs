@@ -9,6 +9,8 @@ mod exit_gate;
 
 mod logging;
 
+mod of_this_process;
+
 mod tensors;
 
 mod signatures;

@@ -129,6 +129,10 @@ impl ModelExecutor {
 }
 
 impl Executor for ModelExecutor {
+    fn is_unpredictable(&self) -> bool {
+        self.outline.has_loops
+    }
+
     fn run(&self, run: Run<'_>) -> Result<Vec<Tensor>, ServeError> {
         let plan = self
             .plan(&run)

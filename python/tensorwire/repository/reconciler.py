@@ -117,7 +117,13 @@ class Reconciler:
                 model = waiting.get_nowait()
             except Empty:
                 return
-            self._finished.put(self._load_model(model))
+            started = time.monotonic()
+            try:
+                outcomes = self._load_model(model)
+            except BaseException as error:  # A panic of the core is no Exception.
+                nothing = ModelVersion(ONLY_VERSION, model.path)
+                outcomes = [self._failed(model, nothing, started, "INTERNAL", repr(error))]
+            self._finished.put(outcomes)
 
     def _load_model(self, model: NamedModel) -> list[Outcome]:
         started = time.monotonic()
@@ -159,6 +165,8 @@ class Reconciler:
         reason: str,
     ) -> Outcome:
         """Records a failure; code None: the engine has already done so itself."""
+        # A path may hold bytes that are no text.
+        reason = reason.encode(errors="backslashreplace").decode()
         if code is not None:
             self._engine.fail(model.name, version.number, code, reason)
         level = logging.DEBUG if self._cancelled.is_set() else logging.ERROR

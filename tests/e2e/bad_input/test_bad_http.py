@@ -15,6 +15,7 @@ from harness.raw_http2 import PREDICT, Connection, frame, grpc_headers, speak
 from harness.server_process import ServerProcess
 
 OK = 0
+UNIMPLEMENTED = 12
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/grpcx", ""])
@@ -118,3 +119,26 @@ def test_calls_cancelled_by_grpcio(client: PredictionClient) -> None:
         call = client.prediction.Predict.future(request, timeout=TIMEOUT_SECONDS)
         call.cancel()
     client.is_well()
+
+
+def test_a_burst_of_cancelled_calls_costs_no_other_its_answer(target: ServerProcess) -> None:
+    """As a client makes it whose calls all have a deadline of nothing."""
+    with Connection(target.port) as connection:
+        patient = connection.begin(grpc_headers())
+        for _ in range(200):
+            # All in one packet, so that they are there before any was looked at.
+            stream = connection.h2.get_next_available_stream_id()
+            connection.h2.send_headers(stream, grpc_headers())
+            connection.h2.reset_stream(stream)
+        connection.flush()
+        connection.send(patient, frame(good_request()), end=True)
+        assert connection.answer(patient).grpc_status == OK
+
+
+def test_refused_calls_do_not_use_a_connection_up(target: ServerProcess) -> None:
+    with Connection(target.port) as connection:
+        for _ in range(1500):
+            stream = connection.begin(grpc_headers("/no.such.Service/Method"))
+            connection.send(stream, b"\0\0\0\0\x01")
+            assert connection.answer(stream).grpc_status == UNIMPLEMENTED
+        assert connection.call(grpc_headers(), frame(good_request())).grpc_status == OK

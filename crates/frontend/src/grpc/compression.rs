@@ -44,10 +44,18 @@ impl Compression {
             Self::Identity => Err(ServeError::internal(
                 "the message is marked as compressed, but no grpc-encoding says how",
             )),
-            Self::Gzip => inflate(GzDecoder::new(message), limit),
-            Self::Deflate => inflate(ZlibDecoder::new(message), limit),
+            Self::Gzip => inflate(GzDecoder::new(message), bound(message, limit)),
+            Self::Deflate => inflate(ZlibDecoder::new(message), bound(message, limit)),
         }
     }
+}
+
+/// Real tensors shrink to a tenth at best; a bomb grows a thousandfold.
+const EXPANSION_RATIO: usize = 64;
+const EXPANSION_FLOOR: usize = 64 << 20;
+
+fn bound(message: &[u8], limit: usize) -> usize {
+    limit.min(EXPANSION_FLOOR.max(EXPANSION_RATIO.saturating_mul(message.len())))
 }
 
 fn inflate(reader: impl Read, limit: usize) -> Result<Bytes, ServeError> {

@@ -50,13 +50,25 @@ impl Frame {
 /// dropped, and badly after the first error that is sent.
 pub(crate) type Replies = mpsc::Sender<Result<Frame, ServeError>>;
 
+/// A frame that counts as in flight until HTTP/2 has sent the last of it: long after
+/// the body is done, if the client reads slowly.
+struct HeldFrame {
+    frame: Frame,
+    _in_flight: InFlight,
+}
+
+impl AsRef<[u8]> for HeldFrame {
+    fn as_ref(&self) -> &[u8] {
+        &self.frame.0
+    }
+}
+
 /// The body of every response.
 pub(crate) enum ReplyBody {
     /// A unary reply: its frame, then the trailers of success.
     Unary {
         frame: Option<Bytes>,
         trailers: bool,
-        _in_flight: InFlight,
     },
     /// Frames as they come, then the trailers: an error's, or those of success when the
     /// sender is gone.
@@ -70,10 +82,13 @@ pub(crate) enum ReplyBody {
 
 impl ReplyBody {
     pub(super) fn unary(frame: Frame, in_flight: InFlight) -> Self {
-        Self::Unary {
-            frame: Some(frame.0.freeze()),
-            trailers: true,
+        let frame = HeldFrame {
+            frame,
             _in_flight: in_flight,
+        };
+        Self::Unary {
+            frame: Some(Bytes::from_owner(frame)),
+            trailers: true,
         }
     }
 
@@ -99,9 +114,7 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
         let data = |bytes| Poll::Ready(Some(Ok(http_body::Frame::data(bytes))));
         match self.get_mut() {
-            Self::Unary {
-                frame, trailers, ..
-            } => match frame.take() {
+            Self::Unary { frame, trailers } => match frame.take() {
                 Some(bytes) => data(bytes),
                 None => Poll::Ready(end(trailers, None)),
             },

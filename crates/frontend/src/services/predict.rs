@@ -17,6 +17,12 @@ use crate::grpc::{Call, Frame};
 const ENCODING_KEY: &str = "tensorwire-encoding";
 const ENCODING_TENSOR_CONTENT: &str = "tensor_content";
 
+/// A few bytes may declare a tensor of any size, all of one value. What a request's
+/// tensors take together is bounded by this many times its own bytes, and where that is
+/// less, by this many bytes.
+const EXPANSION_RATIO: usize = 16;
+const EXPANSION_FLOOR: usize = 64 << 20;
+
 /// Answers one request.
 pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Frame, ServeError> {
     let request = predict::decode_request(&message).map_err(|error| unreadable(&error))?;
@@ -75,8 +81,7 @@ fn decode_inputs(
 ) -> Result<Vec<Tensor>, ServeError> {
     let names: Vec<&str> = request.inputs.iter().map(|input| input.name).collect();
     let sources = signature.bind_inputs(&names)?;
-    // What a few bytes may declare is bounded for the request as a whole.
-    let mut room = limit;
+    let mut room = limit.min(EXPANSION_FLOOR.max(EXPANSION_RATIO.saturating_mul(message.len())));
     let mut tensors = Vec::with_capacity(sources.len());
     for (input, source) in signature.inputs.iter().zip(sources) {
         let tensor = match source {
