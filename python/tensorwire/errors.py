@@ -27,9 +27,12 @@ TensorWireError
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ._core import NativeError
 
 
@@ -76,6 +79,9 @@ class TensorTypeError(TensorWireError, TypeError):
     """A value that can't become the tensor that it should be."""
 
     code = "INVALID_ARGUMENT"
+
+    def __str__(self) -> str:
+        return _sentence(self.details, None, self.model, self.target)
 
 
 class PredictionError(TensorWireError):
@@ -191,6 +197,19 @@ class UnauthenticatedError(CallError):
 _BY_CODE: dict[str, type[CallError]] = {kind.code: kind for kind in CallError.__subclasses__()}
 
 
+@contextlib.contextmanager
+def errors_about(model: object, target: str | None = None) -> Iterator[None]:
+    """Says of errors that arise inside which model and server they are about, where they
+    don't say so themselves. What is not the name of a model is left out."""
+    try:
+        yield
+    except TensorWireError as error:
+        if isinstance(model, str) and model:
+            error.model = error.model or model
+        error.target = error.target or target
+        raise
+
+
 def from_native(error: NativeError, *, model: str | None = None) -> CallError:
     """The exception for an error of the native core, about `model` if there is one."""
     code, details, target = error.args
@@ -200,7 +219,7 @@ def from_native(error: NativeError, *, model: str | None = None) -> CallError:
 def _sentence(details: str, code: str | None, model: str | None, target: str | None) -> str:
     """The details, and in brackets what they don't say themselves."""
     about = [code] if code else []
-    if model:
+    if model and f"model {model!r}" not in details:
         about.append(f"model {model!r}")
     if target and target not in details:
         about.append(f"at {target}")
@@ -231,5 +250,6 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "UnknownError",
+    "errors_about",
     "from_native",
 ]

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
+from .arguments import check_outputs, check_strings, check_timeout, check_type
 from .config import EngineConfig, load_config
 from .errors import (
+    InvalidArgumentError,
     ModelLoadError,
     NotFoundError,
     TensorFlowMissingError,
-    TensorTypeError,
+    errors_about,
     from_native,
 )
 from .opening_noise import opening_noise_filtered
@@ -30,8 +32,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .config import EngineSettings
+    from .core_types import WireTensor
 
 DEFAULT_SIGNATURE = "serving_default"
+
+_REFUSED = InvalidArgumentError
 
 
 def open_engine(config: EngineConfig) -> _core.Engine:
@@ -72,6 +77,7 @@ class Model:
     """
 
     def __init__(self, path: str | os.PathLike[str], **settings: Unpack[EngineSettings]) -> None:
+        check_type("path", path, (str, os.PathLike), "the path of a model")
         (named,) = name_models(path)
         (newest,) = Latest().wanted(list_versions(named.path))
         engine = open_engine(load_config(settings).engine)
@@ -82,6 +88,7 @@ class Model:
             engine.load(named.name, newest.number, str(folder))
         except _core.NativeError as error:
             raise ModelLoadError(str(error.args[1]), model=named.name) from error
+        self._path = os.fspath(path)
         self._engine: _core.Engine | None = engine
         self.metadata = read_metadata(engine, named.name, newest.number)
         """Its name, version and signatures."""
@@ -93,7 +100,7 @@ class Model:
 
     def predict(
         self,
-        inputs: Mapping[str, Any] | Any,
+        inputs: Mapping[str, Any] | Any = None,
         *,
         signature: str = DEFAULT_SIGNATURE,
         outputs: Sequence[str] | None = None,
@@ -103,27 +110,22 @@ class Model:
         """Runs the model in the calling thread.
 
         `inputs`: arrays, lists or scalars by the signature's input names, or one of them
-        alone for a signature with one input. `outputs`: the names of those wanted (None:
-        all). `timeout`: seconds (None: no limit). `strings`: what the elements of string
-        outputs are to be. Answers the outputs by name.
+        alone for a signature with one input, or None for one that needs none. `outputs`:
+        the names of those wanted (None: all). `timeout`: seconds (None: no limit).
+        `strings`: what the elements of string outputs are to be. Answers the outputs by
+        name.
 
         Raises TensorTypeError for a value that can't become its tensor, and the
         CallErrors that a server would answer with.
         """
-        engine, name = self._open(), self.metadata.name
-        known = self.signatures.get(signature)
-        specs = known.inputs if known is not None else {}
-        if not isinstance(inputs, Mapping):
-            inputs = {_only_name(specs, signature): inputs}
-        tensors = [encode(key, value, specs.get(key)) for key, value in inputs.items()]
-        version = self.metadata.version
-        try:
-            _, answers = engine.predict(
-                name, version, signature, tensors, list(outputs or ()), timeout
-            )
-        except _core.NativeError as error:
-            raise from_native(error, model=name) from error
-        return {tensor[0]: decode(tensor, strings) for tensor in answers}
+        with errors_about(self.metadata.name):
+            check_type("signature", signature, str, "the name of a signature", _REFUSED)
+            check_outputs(outputs, _REFUSED)
+            check_timeout(timeout, _REFUSED)
+            check_strings(strings, _REFUSED)
+            tensors = self._encode(inputs, signature)
+            answers = self._run(tensors, signature, list(outputs or ()), timeout)
+            return {tensor[0]: decode(tensor, strings) for tensor in answers}
 
     def close(self) -> None:
         """Frees it once the calls under way have ended. Calling it again does nothing."""
@@ -131,6 +133,9 @@ class Model:
         version = self.metadata.version
         if engine is not None and version is not None:
             engine.unload(self.metadata.name, version)
+
+    def __repr__(self) -> str:
+        return f"Model({self._path!r})"
 
     def __enter__(self) -> Model:
         """Itself."""
@@ -145,20 +150,29 @@ class Model:
         """Closes it."""
         self.close()
 
+    def _encode(self, inputs: Any, signature: str) -> list[WireTensor]:
+        known = self.metadata.signature(signature)
+        return [
+            encode(name, value, known.inputs.get(name))
+            for name, value in known.named(inputs).items()
+        ]
+
+    def _run(
+        self, tensors: list[WireTensor], signature: str, outputs: list[str], timeout: float | None
+    ) -> list[WireTensor]:
+        engine, name = self._open(), self.metadata.name
+        try:
+            return engine.predict(
+                name, self.metadata.version, signature, tensors, outputs, timeout
+            )[1]
+        except _core.NativeError as error:
+            raise from_native(error, model=name) from error
+
     def _open(self) -> _core.Engine:
         engine = self._engine
         if engine is None:
             raise NotFoundError("the model was closed", model=self.metadata.name)
         return engine
-
-
-def _only_name(specs: Mapping[str, object], signature: str) -> str:
-    if len(specs) != 1:
-        names = ", ".join(specs) or "none"
-        raise TensorTypeError(
-            f"give a mapping of input names to values: the inputs of {signature} are {names}"
-        )
-    return next(iter(specs))
 
 
 __all__ = ["Model"]

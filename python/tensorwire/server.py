@@ -7,6 +7,7 @@ for it), the listener opens (and fails here if the port is taken), the models lo
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -63,6 +64,12 @@ class Server:
         return server
 
     def _setup(self, models: list[NamedModel], config: ServeConfig) -> None:
+        default = config.listener.default_model
+        names = [model.name for model in models]
+        if default is not None and default not in names:
+            raise ConfigError(
+                f"default_model can't be {default!r}: the models served are {', '.join(names)}"
+            )
         self.config = config
         """What it was told."""
         self._wanted = models
@@ -99,7 +106,8 @@ class Server:
             self._listener = self._listen(engine)
             exporter = KerasExporter(engine.tensorflow_version)
             self._reconciler = Reconciler(engine, exporter)
-        _log.info("listening on %s", self.address, extra={"fields": {"address": self.address}})
+        fields = {"address": self.bound_address}
+        _log.info("listening on %s", self.whereabouts, extra={"fields": fields})
 
     def load(self) -> Server:
         """The second half of `start`."""
@@ -142,8 +150,19 @@ class Server:
     @property
     def address(self) -> str:
         """host:port where a client on this machine reaches it."""
-        host = _WILDCARDS.get(self.config.listener.host, self.config.listener.host)
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        host = self.config.listener.host
+        return _join(_WILDCARDS.get(host, host), self.port)
+
+    @property
+    def bound_address(self) -> str:
+        """host:port that it listens on: 0.0.0.0 or [::] for every network."""
+        return _join(self.config.listener.host, self.port)
+
+    @property
+    def whereabouts(self) -> str:
+        """`bound_address` as people are told it: `0.0.0.0:50051 (every network)`."""
+        every = " (every network)" if self.config.listener.host in _WILDCARDS else ""
+        return f"{self.bound_address}{every}"
 
     @property
     def port(self) -> int:
@@ -210,9 +229,10 @@ def serve(models: Models, **settings: Unpack[Settings]) -> None:
     second signal ends the process at once.
 
     `models` and the keyword arguments are those of `Server`. Outside the main thread no
-    signal is handled.
+    signal is handled. Where it listens is logged, and in a program that has not set up
+    logging, told on standard error.
     """
-    run(Server(models, **settings))
+    run(Server(models, **settings), _Teller())
 
 
 class Watcher:
@@ -223,6 +243,14 @@ class Watcher:
 
     def ready(self, server: Server) -> None:
         """Each of its models is served or has failed, and at least one is served."""
+
+
+class _Teller(Watcher):
+    """Tells people where a server listens if its log would not."""
+
+    def listening(self, server: Server) -> None:
+        if not _log.hasHandlers():
+            sys.stderr.write(f"listening on {server.whereabouts}\n")
 
 
 def run(server: Server, watcher: Watcher | None = None) -> bool:
@@ -249,6 +277,10 @@ def run(server: Server, watcher: Watcher | None = None) -> bool:
             complete = server.stop()
     _log.info("stopped")
     return complete
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _nothing_to_serve(outcomes: list[Outcome]) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .dtypes import dtype_name, numpy_dtype
+from .errors import FailedPreconditionError, InvalidArgumentError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .core_types import SignatureTuple, SpecTuple, StatusTuple
+
+INIT_SIGNATURE = "__saved_model_init_op"
+"""Where TensorFlow 2 keeps a model's initialization: listed with its signatures, and
+nothing to call."""
 
 AVAILABLE = "AVAILABLE"
 """The state of a version that answers requests."""
@@ -66,6 +71,45 @@ class Signature:
         outputs = ", ".join(map(str, self.outputs.values()))
         return f"{self.name}({inputs}) -> ({outputs})"
 
+    def only_input(self) -> str:
+        """The name of the one input that a bare value can be meant for.
+
+        Raises InvalidArgumentError if there is none, or a choice.
+        """
+        required = self.required_inputs
+        names = required if len(required) == 1 else list(self.inputs)
+        if len(names) == 1:
+            return names[0]
+        if not names:
+            raise InvalidArgumentError(
+                f"signature {self.name!r} takes no inputs; leave them out, or give {{}}"
+            )
+        raise InvalidArgumentError(
+            f"signature {self.name!r} has {len(names)} inputs ({', '.join(names)}); "
+            "give a mapping of their names to values"
+        )
+
+    @property
+    def required_inputs(self) -> list[str]:
+        """The names of the inputs without a default."""
+        return [name for name, spec in self.inputs.items() if not spec.optional]
+
+    def named(self, inputs: Any) -> Mapping[str, Any]:
+        """Inputs by name: of a mapping, one bare value, or None, where none are needed.
+
+        Raises InvalidArgumentError for a value or None that doesn't say enough.
+        """
+        if isinstance(inputs, Mapping):
+            return inputs
+        if inputs is not None:
+            return {self.only_input(): inputs}
+        if self.required_inputs:
+            raise InvalidArgumentError(
+                f"signature {self.name!r} needs inputs ({', '.join(self.required_inputs)}); "
+                "none were given"
+            )
+        return {}
+
     @classmethod
     def from_tuple(cls, signature: SignatureTuple) -> Signature:
         """From the native core's tuple."""
@@ -88,6 +132,17 @@ class ModelMetadata:
     name: str
     version: int | None
     signatures: dict[str, Signature]
+
+    def signature(self, name: str) -> Signature:
+        """The signature of this name; "" is serving_default, as servers have it.
+        FailedPreconditionError if none can be called by it."""
+        found = self.signatures.get(name or "serving_default")
+        if found is None or name == INIT_SIGNATURE:
+            choices = [repr(each) for each in self.signatures if each != INIT_SIGNATURE]
+            raise FailedPreconditionError(
+                f"there is no signature {name!r}; there is {', '.join(choices) or 'none at all'}"
+            )
+        return found
 
     @classmethod
     def from_tuples(

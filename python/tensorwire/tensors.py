@@ -1,7 +1,7 @@
 """numpy arrays and Python values to the native core's tensors, and back.
 
-numpy arrays go as they are, whatever their layout; lists and scalars become what the
-model's signature wants, if that is a type for such values.
+numpy arrays go as they are, whatever their layout; lists and numbers, numpy's scalars too,
+become what the model's signature wants, if that is a type for such values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 Strings = Literal["bytes", "str"]
 """How the elements of string tensors are given back."""
 
-_PYTHON_VALUES = (list, tuple, str, bytes, bool, int, float, complex)
+_PYTHON_VALUES = (list, tuple, range, str, bytes, bool, int, float, complex, np.generic)
+
+# ml_dtypes' own, for where that package is not installed; numpy's finfo knows none.
+_MAX_BFLOAT16 = 3.3895313892515355e38
 
 # What values of the kind on the left may become, by numpy's one-letter kinds: an integer
 # may become a float, 1.5 no integer. The range of the type is checked besides.
@@ -29,8 +32,9 @@ _WIDENS = {"b": "biufc", "i": "iufc", "u": "iufc", "f": "fc", "c": "c"}
 
 
 def is_python_value(value: object) -> bool:
-    """Whether a value has no dtype of its own: a list, a tuple, a scalar."""
-    return isinstance(value, _PYTHON_VALUES) and not isinstance(value, np.generic)
+    """Whether a value takes the dtype that the model wants: a list, a tuple, a range, or a
+    scalar, numpy's too, whose dtype is rarely more than what a computation left behind."""
+    return isinstance(value, _PYTHON_VALUES)
 
 
 def encode(name: str, value: Any, spec: TensorSpec | None = None) -> WireTensor:
@@ -98,7 +102,7 @@ def _from_array(name: str, value: Any) -> np.ndarray[Any, Any]:
 def _from_python(name: str, value: Any, spec: TensorSpec | None) -> np.ndarray[Any, Any]:
     if _holds_strings(value):
         if spec is not None and spec.dtype != STRING:
-            raise TensorTypeError(f"input {name!r} is {spec.dtype}, got {_shorten(value)}")
+            raise TensorTypeError(f"input {name!r} is {spec.dtype}, got {shorten(value)}")
         return _object_array(name, value)
     try:
         array = np.asarray(value)
@@ -117,12 +121,16 @@ def _converted(
         raise TensorTypeError(f"input {name!r} is of type {spec.dtype}, which no request carries")
     if array.size == 0:
         return np.empty(array.shape, wanted)
+    if array.dtype == wanted and spec.dtype != STRING:
+        return array
+    if _is_bfloat16(array.dtype):
+        array = array.astype(np.float32)
     if spec.dtype == STRING:
-        raise TensorTypeError(f"input {name!r} is string, got {_shorten(value)}")
+        raise TensorTypeError(f"input {name!r} is string, got {shorten(value)}")
     # ml_dtypes gives its floats the kind of raw bytes.
     kind = "f" if spec.dtype == BFLOAT16 else wanted.kind
     if kind not in _WIDENS.get(array.dtype.kind, ""):
-        raise TensorTypeError(f"input {name!r} is {spec.dtype}, got {_shorten(value)}")
+        raise TensorTypeError(f"input {name!r} is {spec.dtype}, got {shorten(value)}")
     _check_range(name, array, wanted, spec)
     return array.astype(wanted)
 
@@ -131,13 +139,18 @@ def _check_range(
     name: str, array: np.ndarray[Any, Any], wanted: np.dtype[Any], spec: TensorSpec
 ) -> None:
     """Refuses numbers that `wanted` can't hold. Infinities are values like others."""
+    lowest: float
+    highest: float
     if wanted.kind in "iu":
         lowest, highest = np.iinfo(wanted).min, np.iinfo(wanted).max
-    elif wanted.itemsize < array.dtype.itemsize and array.dtype.kind == "f" and wanted.kind == "f":
-        lowest, highest = np.finfo(wanted).min, np.finfo(wanted).max
-        array = array[np.isfinite(array)]
+    elif spec.dtype == BFLOAT16 and array.dtype.kind in "iuf":
+        lowest, highest = -_MAX_BFLOAT16, _MAX_BFLOAT16
+    elif wanted.kind == "f" and array.dtype.kind in "iuf":
+        lowest, highest = float(np.finfo(wanted).min), float(np.finfo(wanted).max)
     else:
         return
+    if array.dtype.kind == "f":
+        array = array[np.isfinite(array)]
     for extreme in (array.min(initial=0), array.max(initial=0)):
         if not lowest <= extreme <= highest:
             raise TensorTypeError(
@@ -179,7 +192,7 @@ def _string_element(name: str, element: Any) -> bytes:
     if isinstance(element, (bytes, bytearray, memoryview)):
         return bytes(element)
     raise TensorTypeError(
-        f"input {name!r} has an element {_shorten(element)}; strings must be str or bytes"
+        f"input {name!r} has an element {shorten(element)}; strings must be str or bytes"
     )
 
 
@@ -209,7 +222,7 @@ def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
     return dtype.name == BFLOAT16 and dtype.itemsize == 2
 
 
-def _shorten(value: Any, limit: int = 60) -> str:
+def shorten(value: object, limit: int = 60) -> str:
     """A value as messages show it."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}..."

@@ -171,3 +171,18 @@ def test_serve_on_a_terminal(models: Path, tmp_path: Path) -> None:
     for part in ("listening on 127.0.0.1:", "model half_plus_two version 2 loaded", "stopped"):
         assert part in text, text
     assert not text.lstrip().startswith("{") and "Traceback" not in text
+
+
+def test_a_single_model_that_fails_is_told_once(models: Path) -> None:
+    corrupt = models / "corrupt"
+    for path in (corrupt, models / "no_such_model"):
+        done = in_pipe("serve", str(path), "--port", "0")
+        assert done.code == 1
+        told = [line for line in done.err.splitlines() if "can't be served" in line]
+        assert len(told) == 1 and told[0].startswith("error: "), done.err
+
+
+def test_without_input_it_says_what_is_missing(target: str) -> None:
+    done = in_pipe("predict", target, "add")
+    assert done.code == 2
+    assert "no input was given; the model's inputs are a, b" in done.err

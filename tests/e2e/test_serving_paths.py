@@ -196,9 +196,18 @@ def test_a_broken_keras_file(fails, tmp_path: Path, content: bytes, ending: str)
     assert str(file) in fails(file)
 
 
-def test_two_models_of_one_name(fails, models: Path, tmp_path: Path) -> None:
-    shutil.copytree(models / "add", tmp_path / "add")
-    assert "add" in fails(models / "add", tmp_path / "add")
+def test_two_models_of_one_name(models: Path, tmp_path: Path) -> None:
+    """Wrong usage: nothing is started."""
+    paths = [str(models / "add"), str(tmp_path / "add")]
+    done = subprocess.run(
+        serve_command([*paths, "--port", "0"]),
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "would both be called 'add'" in done.stderr
 
 
 def test_nothing_but_broken_models(fails, models: Path) -> None:

@@ -76,6 +76,8 @@ class Connection:
     def __init__(self, port: int):
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
         self.socket.settimeout(TIMEOUT_SECONDS)
+        # As every HTTP/2 client does: small writes must not wait for acknowledgements.
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = h2.config.H2Configuration(
             client_side=True,
             header_encoding="utf-8",

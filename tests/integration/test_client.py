@@ -62,10 +62,18 @@ def test_deadline_of_the_client_and_none(server: StubServer) -> None:
     assert second is None
 
 
-@pytest.mark.parametrize("timeout", [-1.0, float("nan")])
+@pytest.mark.parametrize("timeout", [-1.0, float("nan"), "1", True])
 def test_bad_timeout(client: tw.Client, timeout: float) -> None:
-    with pytest.raises(errors.InvalidArgumentError, match="number of seconds, 0 or more; got"):
+    text = f"number of seconds, 0 or more, or None for no limit; got {timeout!r}"
+    with pytest.raises(errors.InvalidArgumentError, match=text):
         client.predict(MODEL, X, timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", [1e12, 1e300, float("inf")])
+def test_timeout_beyond_what_the_protocol_can_say(client: tw.Client, timeout: float) -> None:
+    with pytest.raises(errors.InvalidArgumentError, match=r"at most 1e\+11, or None") as raised:
+        client.predict(MODEL, X, timeout=timeout)
+    assert f"got {timeout!r} (" in str(raised.value)
 
 
 def test_no_time_at_all(client: tw.Client) -> None:
@@ -214,3 +222,4 @@ def test_interpreter_is_free_during_a_call(client: tw.Client, server: StubServer
 
 def test_says_what_it_is() -> None:
     assert repr(tw.Client(["a:1", "b:2"])) == "Client('a:1', 'b:2')"
+    assert repr(tw.AsyncClient("a:1")) == "AsyncClient('a:1')"

@@ -4,12 +4,20 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tensorwire as tw
-from tensorwire.errors import InvalidArgumentError, ModelLoadError, NotFoundError, TensorTypeError
+from tensorwire.errors import (
+    ConfigError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    ModelLoadError,
+    NotFoundError,
+    TensorTypeError,
+)
 
 
 def test_a_server_in_a_thread(models: Path) -> None:
@@ -69,7 +77,7 @@ def test_strings_in_process(models: Path) -> None:
 
 def test_a_model_says_what_is_wrong(models: Path) -> None:
     with tw.Model(models / "add") as model:
-        with pytest.raises(TensorTypeError, match="the inputs of serving_default are a, b"):
+        with pytest.raises(InvalidArgumentError, match=r"2 inputs \(a, b\); give a mapping"):
             model.predict([1.0])
         with pytest.raises(TensorTypeError, match="input 'a' is float32, got"):
             model.predict({"a": ["x"], "b": [1.0]})
@@ -80,6 +88,52 @@ def test_a_model_says_what_is_wrong(models: Path) -> None:
     model.close()
     with pytest.raises(NotFoundError, match="the model was closed"):
         model.predict({"a": [1.0], "b": [1.0]})
+
+
+def test_a_models_errors_name_it(models: Path) -> None:
+    with tw.Model(models / "add") as model:
+        assert repr(model) == f"Model({str(models / 'add')!r})"
+        wrong: list[dict[str, Any]] = [
+            {"inputs": [1.0]},
+            {"inputs": None},
+            {"inputs": {"a": ["x"], "b": [1.0]}},
+            {"inputs": {}, "signature": "nope"},
+            {"inputs": {}, "timeout": -1},
+            {"inputs": {}, "timeout": 1e300},
+            {"inputs": {}, "outputs": "sum"},
+            {"inputs": {}, "strings": "text"},
+        ]
+        for arguments in wrong:
+            with pytest.raises(tw.errors.TensorWireError) as raised:
+                model.predict(**arguments)
+            assert (raised.value.model, raised.value.target) == ("add", None)
+            assert "model 'add'" in str(raised.value) and len(str(raised.value)) < 200
+        with pytest.raises(FailedPreconditionError) as raised:
+            model.predict([1.0], signature="nope")
+        assert raised.value.details == "there is no signature 'nope'; there is 'serving_default'"
+
+
+def test_a_path_that_is_none() -> None:
+    with pytest.raises(ConfigError, match="path must be the path of a model; got 5"):
+        tw.Model(5)  # type: ignore[arg-type]
+
+
+def test_no_inputs_need_not_be_given(models: Path) -> None:
+    with tw.Model(models / "no_inputs") as model:
+        assert model.predict()["answer"] == 42
+        with pytest.raises(InvalidArgumentError, match="takes no inputs; leave them out"):
+            model.predict([1])
+    with (
+        tw.Server(models / "no_inputs", port=0) as server,
+        tw.Client(server.address, timeout=20.0) as client,
+    ):
+        assert client.predict("no_inputs")["answer"] == 42
+
+
+def test_ranges_and_numpys_scalars_in_process(models: Path) -> None:
+    with tw.Model(models / "half_plus_two") as model:
+        assert model.predict(range(3)).keys() == {"y"}
+        assert model.predict({"x": [np.float64(2.0)]})["y"].tolist() == [4.0]
 
 
 @pytest.mark.parametrize("name", ["corrupt", "missing_variables", "empty", "nowhere"])

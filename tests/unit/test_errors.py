@@ -54,6 +54,10 @@ def test_one_sentence() -> None:
     sentence = str(errors.UnavailableError("cannot connect to host:1: refused", target="host:1"))
     assert sentence == "cannot connect to host:1: refused (UNAVAILABLE)"
     assert str(errors.ConfigError("there is no setting 'x'")) == "there is no setting 'x'"
+    sentence = str(errors.TensorTypeError("input 'x' is no array", model="m", target="host:1"))
+    assert sentence == "input 'x' is no array (model 'm', at host:1)"
+    sentence = str(errors.NotFoundError("model 'm' is gone", model="m"))
+    assert sentence == "model 'm' is gone (NOT_FOUND)"
     sentence = str(errors.PredictionError("not a number", model="m", target="host:1"))
     assert sentence == "not a number (model 'm', at host:1)"
 

@@ -1,4 +1,5 @@
 import json
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ import pytest
 
 from tensorwire import server as server_module
 from tensorwire._core import NativeError
+from tensorwire.cli.announcement import announce
+from tensorwire.cli.serve import _whereabouts
 from tensorwire.errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
-from tensorwire.server import Server, Watcher, run
+from tensorwire.server import Server, Watcher, run, serve
 
 
 class RecordingCore:
@@ -96,14 +99,39 @@ def test_models_are_declared_before_it_listens_and_loaded_after(
 
 
 @pytest.mark.parametrize(
-    ("host", "address"),
-    [("0.0.0.0", "127.0.0.1:4321"), ("::", "[::1]:4321"), ("::1", "[::1]:4321"), ("h", "h:4321")],
+    ("host", "address", "whereabouts"),
+    [
+        ("0.0.0.0", "127.0.0.1:4321", "0.0.0.0:4321 (every network)"),
+        ("::", "[::1]:4321", "[::]:4321 (every network)"),
+        ("::1", "[::1]:4321", "[::1]:4321"),
+        ("h", "h:4321", "h:4321"),
+    ],
 )
 def test_the_address_is_one_that_can_be_called(
-    core: RecordingCore, models: dict[str, Path], host: str, address: str
+    core: RecordingCore,
+    models: dict[str, Path],
+    host: str,
+    address: str,
+    whereabouts: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO, "tensorwire")
     with Server(models, host=host) as server:
         assert server.address == address
+        assert server.whereabouts == whereabouts
+    assert f"listening on {whereabouts}" in caplog.messages
+
+
+def test_the_command_line_tells_both_addresses(
+    core: RecordingCore, models: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Server(models, host="0.0.0.0") as server:
+        announce(server)
+        told = _whereabouts(server)
+    out = capsys.readouterr().out
+    assert out.startswith("Listening on 0.0.0.0:4321 (every network) (gRPC)\n")
+    assert "tensorwire predict 127.0.0.1:4321 a " in out
+    assert (told["address"], told["host"]) == ("127.0.0.1:4321", "0.0.0.0")
 
 
 def test_a_taken_port_ends_the_start_before_anything_loads(
@@ -213,3 +241,19 @@ def test_settings_are_checked_when_it_is_made(models: dict[str, Path]) -> None:
         Server(models, port=-1)
     with pytest.raises(ConfigError, match="there is no setting 'prot'"):
         Server(models, prot=1)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match="can't be 'zz': the models served are a, b"):
+        Server(models, default_model="zz")
+
+
+@pytest.mark.parametrize("configured", [True, False])
+def test_serve_tells_where_it_listens_if_no_log_does(
+    core: RecordingCore,
+    models: dict[str, Path],
+    configured: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(server_module._log, "hasHandlers", lambda: configured)
+    monkeypatch.setattr(Server, "wait", lambda self: True)
+    serve(models)
+    assert capsys.readouterr().err == ("" if configured else "listening on 127.0.0.1:4321\n")

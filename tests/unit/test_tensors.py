@@ -139,12 +139,24 @@ def test_outputs_are_writable_and_their_own() -> None:
         ([float("inf"), float("nan")], "float32", np.float32([np.inf, np.nan])),
         ([1.0, 2.5], "bfloat16", np.array([1, 2.5], ml_dtypes.bfloat16)),
         ([np.float64(1.5)], "float32", np.float32([1.5])),
+        (np.float64(1.5), "float32", np.float32(1.5)),
+        (np.int64(7), "uint8", np.uint8(7)),
+        (np.bool_(True), "float32", np.float32(1)),
+        (np.float32(0.1), "float32", np.float32(0.1)),
+        (ml_dtypes.bfloat16(1.5), "bfloat16", np.array(1.5, ml_dtypes.bfloat16)),
+        (ml_dtypes.bfloat16(1.5), "float32", np.float32(1.5)),
+        (range(3), "float32", np.float32([0, 1, 2])),
+        (np.array(1.5), "float32", np.array(1.5)),
+        (np.array([1, 2]), "float32", np.array([1, 2])),
     ],
 )
 def test_python_values_become_what_the_signature_wants(
     value: Any, dtype: str, expected: Any
 ) -> None:
     name, number, shape, _ = wire = tensors.encode("x", value, spec(dtype))
+    # Arrays, of no dimensions too, go as they are.
+    if isinstance(value, np.ndarray):
+        dtype = value.dtype.name
     assert (name, number, shape) == ("x", dtypes.NUMBERS[dtype], expected.shape)
     np.testing.assert_array_equal(tensors.decode(wire), expected)
 
@@ -157,6 +169,13 @@ def test_python_values_become_what_the_signature_wants(
         (-1, "uint64", "input 'x' is uint64, from 0 to 18446744073709551615, got -1"),
         ([2**70], "int64", f"input 'x' is int64, got [{2**70}]"),
         ([1e300], "float32", "got 1e+300"),
+        (np.float64(1e300), "float32", "got 1e+300"),
+        (np.int64(300), "uint8", "input 'x' is uint8, from 0 to 255, got 300"),
+        (np.float64(1.5), "int32", "input 'x' is int32, got "),
+        (np.datetime64("2020-01-01"), "float32", "input 'x' is float32, got "),
+        (range(255, 257), "uint8", "from 0 to 255, got 256"),
+        ([70000], "float16", "from -65504.0 to 65504.0, got 70000"),
+        ([1e39], "bfloat16", "got 1e+39"),
         ([1], "bool", "input 'x' is bool, got [1]"),
         (["1"], "float32", "input 'x' is float32, got ['1']"),
         ([1], "string", "input 'x' is string, got [1]"),

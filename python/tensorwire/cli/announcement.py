@@ -21,7 +21,8 @@ MAX_EXAMPLE_ELEMENTS = 16
 def announce(server: Server) -> None:
     """Prints it: in colour on a terminal, as plain lines elsewhere."""
     out = console()
-    out.print(f"Listening on [bold]{server.address}[/bold] (gRPC)", soft_wrap=True)
+    where = Text.assemble("Listening on ", (server.whereabouts, "bold"), " (gRPC)")
+    out.print(where, soft_wrap=True)
     example: str | None = None
     for outcome in server.outcomes:
         name = outcome.model.name

@@ -17,6 +17,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".ti
 _MAGICS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _BRIGHTEST = 255.0
+_BRIGHTEST_OF_16_BITS = 65535
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ def read_image(content: bytes, wanted: WantedInput, scale: Scale, source: str) -
     """The image as [height, width, channels], or [height, width] where the signature has
     no channels; resized to the sizes it fixes.
 
-    Float inputs are scaled, others hold 0 to 255. Raises BadParameter if it can't be
-    read or the input's shape is not an image's.
+    Float inputs are scaled, others hold 0 to 255: 16-bit greys too. What is transparent
+    becomes white unless the input has a channel for it. Raises BadParameter if it can't
+    be read or the input's shape is not an image's.
     """
     if importlib.util.find_spec("PIL") is None:
         raise click.BadParameter(f"reading {source} needs Pillow: pip install pillow")
@@ -57,7 +59,7 @@ def read_image(content: bytes, wanted: WantedInput, scale: Scale, source: str) -
     height, width, channels = _layout(wanted)
     try:
         with Image.open(io.BytesIO(content)) as image:
-            fitted = image.convert(_MODES[channels or 1])
+            fitted = _in_mode(image, _MODES[channels or 1])
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise click.BadParameter(f"{source} can't be read as an image: {error}") from None
     size = (width or fitted.width, height or fitted.height)
@@ -70,6 +72,26 @@ def read_image(content: bytes, wanted: WantedInput, scale: Scale, source: str) -
         return pixels.astype(wanted.dtype)
     span = scale.white - scale.black
     return (pixels / _BRIGHTEST * span + scale.black).astype(wanted.dtype)
+
+
+def _in_mode(image: Any, mode: str) -> Any:
+    """The image in one of `_MODES`; ValueError for pixels without a known brightest."""
+    from PIL import Image
+
+    if image.mode == "F":
+        raise ValueError("its pixels are floats, of no known range: give them as .npy")
+    if image.mode.startswith("I"):
+        # Pillow would cut these off at 255.
+        greys = np.asarray(image).astype(np.int64)
+        if greys.min() < 0 or greys.max() > _BRIGHTEST_OF_16_BITS:
+            raise ValueError("its pixels have more than 16 bits: give them as .npy")
+        image = Image.fromarray(np.rint(greys * (_BRIGHTEST / _BRIGHTEST_OF_16_BITS)).astype("u1"))
+    see_through = "A" in image.getbands() or "transparency" in image.info
+    if see_through and "A" not in mode:
+        opaque = image.convert("RGBA")
+        white = Image.new("RGBA", opaque.size, "white")
+        image = Image.alpha_composite(white, opaque)
+    return image.convert(mode)
 
 
 def _layout(wanted: WantedInput) -> tuple[int | None, int | None, int | None]:

@@ -16,16 +16,18 @@ from typing import Any, BinaryIO
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
-from .csv_input import read_csv
+from .csv_input import read_columns, read_csv
 from .images import IMAGE_SUFFIXES, UNIT_SCALE, Scale, is_image, read_image
+from .numbers import to_dtype
 from .wanted import WantedInput
 
 FILLINGS = ("zeros", "ones", "random")
 _NPY_MAGIC = b"\x93NUMPY"
 _NPZ_MAGIC = b"PK\x03\x04"
 _FILE_KINDS = ".json, .npy, .npz, .csv or an image"
+_KNOWN_SUFFIXES = (".json", ".npy", ".npz", ".csv", *IMAGE_SUFFIXES)
+_STDIN = "standard input"
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,12 @@ class InputReader:
     def _read_one(self, text: str) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if equals and name in self.wanted:
-            return {name: self._load(value, self.wanted[name])}
+            loaded = self._load(value, self.wanted[name])
+            if isinstance(loaded, dict):
+                raise click.UsageError(
+                    f"{_source(value)} holds {_listed(loaded)}; the input {name} takes one array"
+                )
+            return {name: loaded}
         if equals and name.isidentifier():
             raise click.UsageError(f"the model has no input {name!r}; {self._names()}")
         only = next(iter(self.wanted.values())) if len(self.wanted) == 1 else None
@@ -78,7 +85,7 @@ class InputReader:
         """An array of `wanted`'s dtype, or a dict of what is still to be converted. With
         `wanted` None, anything but a dict is left as it was read."""
         if text == "-":
-            return self._finish(self._sniff(self.stdin.read(), wanted), wanted)
+            return self._finish(self._from_stdin(wanted), wanted)
         if text.startswith("@"):
             return self._finish(self._from_file(Path(text[1:]), wanted), wanted)
         if wanted is not None and text in FILLINGS and not wanted.is_string:
@@ -91,10 +98,18 @@ class InputReader:
 
     def _not_json(self, text: str, wanted: WantedInput | None, error: ValueError) -> Any:
         path = Path(text)
-        if path.suffix and "\n" not in text and path.is_file():
+        is_file = "\n" not in text and "\0" not in text and _is_file(path)
+        known = path.suffix.lower() in _KNOWN_SUFFIXES
+        takes_text = wanted is not None and wanted.is_string
+        if is_file and (known or (takes_text and path.suffix)):
             return self._from_file(path, wanted)
-        if wanted is not None and wanted.is_string:
+        if takes_text:
             return text
+        if is_file:
+            raise click.BadParameter(
+                f"the file {text} has none of the endings that are read: {_FILE_KINDS}; "
+                f"to have it read by its contents, give it as @{text}"
+            )
         shown = text if len(text) <= 40 else text[:40] + "..."
         raise click.BadParameter(f"{shown!r} is neither a file nor JSON: {error}")
 
@@ -106,22 +121,30 @@ class InputReader:
         return value if wanted is None else convert(value, wanted)
 
     def _from_file(self, path: Path, wanted: WantedInput | None) -> Any:
-        suffix = path.suffix.lower()
         try:
             content = path.read_bytes()
         except OSError as error:
             raise click.BadParameter(f"{path} can't be read: {error.strerror}") from error
+        suffix = path.suffix.lower()
         if suffix == ".csv":
-            return read_csv(_decode(content, str(path)), wanted)
-        known = (".json", ".npy", ".npz", *IMAGE_SUFFIXES)
-        if suffix not in known and not (wanted is not None and wanted.is_string):
-            raise click.BadParameter(f"{path} is of no kind that can be read: {_FILE_KINDS}")
-        return self._sniff(content, wanted, str(path))
+            return self._from_csv(_decode(content, str(path)), wanted)
+        return self._sniff(content, wanted, str(path), any_kind=suffix not in _KNOWN_SUFFIXES)
+
+    def _from_stdin(self, wanted: WantedInput | None) -> Any:
+        content = self.stdin.read()
+        if not content.strip():
+            names = ", ".join(self.wanted)
+            raise click.UsageError(f"no input was given; the model's inputs are {names}")
+        return self._sniff(content, wanted, _STDIN, any_kind=True)
+
+    def _from_csv(self, text: str, wanted: WantedInput | None) -> Any:
+        return read_columns(text, self.wanted) if wanted is None else read_csv(text, wanted)
 
     def _sniff(
-        self, content: bytes, wanted: WantedInput | None, source: str = "standard input"
+        self, content: bytes, wanted: WantedInput | None, source: str, *, any_kind: bool
     ) -> Any:
-        """Tells by the first bytes what it is."""
+        """Tells by the first bytes what it is; `any_kind`: nothing else tells that it is
+        no CSV."""
         if content.startswith((_NPY_MAGIC, _NPZ_MAGIC)):
             return _read_numpy(content, source)
         if wanted is not None and wanted.is_string:
@@ -134,13 +157,30 @@ class InputReader:
         try:
             return json.loads(text)
         except ValueError as error:
-            if (
-                source == "standard input"
-                and text.strip()
-                and not text.lstrip().startswith(("[", "{"))
-            ):
-                return read_csv(text, wanted)
+            if any_kind and text.strip() and not text.lstrip().startswith(("[", "{")):
+                return self._from_csv(text, wanted)
             raise click.BadParameter(f"{source} is not JSON: {error}") from None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # JSON text can be longer than a name may be.
+        return False
+
+
+def _source(text: str) -> str:
+    """What a value came from, as a sentence begins with it."""
+    if text == "-":
+        return _STDIN
+    path = text.removeprefix("@")
+    return path if text.startswith("@") or not text.lstrip().startswith("{") else "the JSON object"
+
+
+def _listed(loaded: Mapping[str, Any]) -> str:
+    if not loaded:
+        return "no array"
+    return f"the array{'s' if len(loaded) > 1 else ''} {', '.join(loaded)}"
 
 
 def convert(value: Any, wanted: WantedInput) -> Any:
@@ -148,11 +188,7 @@ def convert(value: Any, wanted: WantedInput) -> Any:
     try:
         if wanted.is_string:
             return np.array(_texts(value), dtype=object)
-        array = np.asarray(value)
-        if array.dtype.kind in "fc" and wanted.dtype.kind in "iub":
-            return _whole(array, wanted)
-        # From the value itself: numpy then refuses numbers that the dtype can't hold.
-        return np.array(value, dtype=wanted.dtype)
+        return to_dtype(value, wanted.dtype)
     except (ValueError, TypeError, OverflowError) as error:
         reason = (
             "its lists have different lengths" if "inhomogeneous" in str(error) else str(error)
@@ -160,13 +196,6 @@ def convert(value: Any, wanted: WantedInput) -> Any:
         raise click.BadParameter(
             f"the input {wanted.name} can't be made of this ({wanted}): {reason}"
         ) from None
-
-
-def _whole(array: NDArray[Any], wanted: WantedInput) -> NDArray[Any]:
-    converted = array.astype(wanted.dtype)
-    if not np.array_equal(converted, array):
-        raise ValueError(f"its numbers are not all whole numbers that fit {wanted.dtype}")
-    return converted
 
 
 def _texts(value: Any) -> Any:
@@ -194,11 +223,14 @@ def _text_or_json(content: bytes) -> Any:
 
 def _decode(content: bytes, source: str) -> str:
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
         raise click.BadParameter(
             f"{source} is neither text nor of another kind that can be read: {_FILE_KINDS}"
-        ) from None
+        )
+    return text
 
 
 def _read_numpy(content: bytes, source: str) -> Any:

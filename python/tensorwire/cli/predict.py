@@ -20,7 +20,7 @@ from .images import Scale, parse_scale
 from .inputs import InputReader
 from .json_output import to_json
 from .options import HELP_SETTINGS, debug_option
-from .tables import console, output_table
+from .tables import callable_signatures, console, output_table
 from .wanted import WantedInput
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -78,7 +78,8 @@ def _timeout(_context: click.Context, _parameter: click.Parameter, text: str) ->
     show_default=True,
     callback=_scale,
     metavar="BLACK..WHITE",
-    help="What black and white of an image become in a float input.",
+    help="What black and white of an image become in a float input. What is transparent is "
+    "taken for white, unless the input has a channel for it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outputs as JSON, in full.")
 @debug_option
@@ -127,9 +128,10 @@ def _only_model(client: Client) -> str:
 
 
 def _signature(signatures: Mapping[str, Signature], name: str, model: str) -> Signature:
-    if name not in signatures:
-        known = ", ".join(signatures) or "none"
-        raise ConfigError(f"model {model} has no signature {name!r}; it has: {known}")
+    if name not in (known := callable_signatures(signatures)):
+        raise ConfigError(
+            f"model {model} has no signature {name!r}; it has: {', '.join(known) or 'none'}"
+        )
     return signatures[name]
 
 

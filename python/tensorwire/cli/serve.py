@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from tensorwire.config import LOG_FORMATS, LOG_LEVELS, ServeConfig, load_config
-from tensorwire.errors import ConfigError
+from tensorwire.errors import ConfigError, TensorWireError
 from tensorwire.logs import configure_logs
 from tensorwire.repository.source import NamedModel, check_name, name_models, unique
 from tensorwire.server import Server, Watcher, run
@@ -69,12 +70,18 @@ def serve(
     if not paths and not named:
         raise click.UsageError("say what to serve: a PATH, or --model NAME=PATH")
     given = {name: value for name, value in settings.items() if value not in (None, ())}
+    if ready_file is not None:
+        _check_folder(ready_file)
     try:
         config = load_config(given)
+        models = _models(paths, named)
+        server = Server.from_config(models, config)
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
     configure_logs(config.log.log_format, config.log.log_level)
-    server = Server.from_config(_models(paths, named), config)
+    if len(models) == 1:
+        # Its failure is the program's, and told as that.
+        logging.getLogger("tensorwire.repository").addFilter(_tells_no_failure)
     if not run(server, _Announcer(ready_file)):
         # TensorFlow can't be interrupted while it loads or runs, and an ordinary exit
         # would wait for it.
@@ -107,11 +114,31 @@ def _whereabouts(server: Server) -> dict[str, Any]:
     }
 
 
+def _tells_no_failure(record: logging.LogRecord) -> bool:
+    return record.levelno < logging.ERROR
+
+
+def _check_folder(ready_file: Path) -> None:
+    folder = ready_file.absolute().parent
+    if not folder.is_dir():
+        reason = f"there is no directory {ready_file.parent}"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = f"the directory {ready_file.parent} is not writable"
+    else:
+        return
+    raise click.BadParameter(
+        f"{str(ready_file)!r} can't be written: {reason}", param_hint="--ready-file"
+    )
+
+
 def _write_whole(path: Path, text: str) -> None:
     """So that whoever waits for the file never reads half of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(path)
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    except OSError as error:
+        raise TensorWireError(f"{path} can't be written: {error.strerror}") from error
 
 
 def _models(paths: tuple[str, ...], named: tuple[str, ...]) -> list[NamedModel]:

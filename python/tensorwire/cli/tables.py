@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,9 @@ MAX_ELEMENTS = 10
 
 _PIPE_WIDTH = 200
 _INIT_SIGNATURE = "__saved_model_init_op"
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of controls, lone surrogates, and separators of lines."""
+
 _STATE_STYLES = {"AVAILABLE": "green", "END": "red"}
 
 
@@ -103,6 +107,8 @@ def output_table(outputs: Mapping[str, NDArray[Any]], *, batched: bool) -> tuple
 
 def describe_value(value: Any) -> str:
     """A value as a cell shows it: `7`, `[0.01, 0.99]`, `[1, 2, ... 784 in all]`."""
+    if isinstance(value, (bytes, str)):
+        return _element(value)  # numpy would take NULs off its end.
     array = np.asarray(value)
     if array.ndim == 0:
         return _element(array[()])
@@ -118,9 +124,17 @@ def describe_value(value: Any) -> str:
 
 def _element(value: Any) -> str:
     if isinstance(value, bytes):
-        return value.decode(errors="backslashreplace")
+        return _visible(value.decode(errors="backslashreplace"))
     if isinstance(value, str):
-        return value
+        return _visible(value)
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
     return f"{value:.6g}" if np.asarray(value).dtype.kind in "fV" else str(value)
+
+
+def _visible(text: str) -> str:
+    """The text with what would move the cursor or change its colour as `\\x1b`, `\\n`."""
+    return "".join(
+        each.encode("unicode_escape").decode() if unicodedata.category(each) in _CONTROLS else each
+        for each in text
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from tensorwire._core import NativeError
-from tensorwire.errors import from_native
+from tensorwire.errors import errors_about, from_native
 from tensorwire.signature import ModelMetadata, ModelStatus
 from tensorwire.tensors import Strings
 
@@ -37,7 +37,7 @@ class AsyncClient(BaseClient):
     async def predict(
         self,
         model: str,
-        inputs: Any,
+        inputs: Any = None,
         *,
         version: int | None = None,
         label: str | None = None,
@@ -51,7 +51,7 @@ class AsyncClient(BaseClient):
         """A model's outputs, by name: see `Client.predict`."""
         choice = Choice(model, version, label, signature, outputs)
         call = CallSettings(timeout, metadata, wait_for_ready)
-        return await self._run(self._operations.predict(choice, inputs, call, strings))
+        return await self._run(self._operations.predict(choice, inputs, call, strings), model)
 
     async def predict_text(
         self,
@@ -64,7 +64,7 @@ class AsyncClient(BaseClient):
     ) -> str:
         """The text service's answer: see `Client.predict_text`."""
         call = CallSettings(timeout, metadata, wait_for_ready)
-        return await self._run(self._operations.predict_text(text, model, call))
+        return await self._run(self._operations.predict_text(text, model, call), model)
 
     async def metadata(
         self,
@@ -78,7 +78,9 @@ class AsyncClient(BaseClient):
     ) -> ModelMetadata:
         """A model's signatures: see `Client.metadata`."""
         call = CallSettings(timeout, metadata, wait_for_ready)
-        return await self._run(self._operations.metadata(Choice(model, version, label), call))
+        return await self._run(
+            self._operations.metadata(Choice(model, version, label), call), model
+        )
 
     async def status(
         self,
@@ -92,7 +94,7 @@ class AsyncClient(BaseClient):
     ) -> ModelStatus:
         """The states of a model's versions: see `Client.status`."""
         call = CallSettings(timeout, metadata, wait_for_ready)
-        return await self._run(self._operations.status(Choice(model, version, label), call))
+        return await self._run(self._operations.status(Choice(model, version, label), call), model)
 
     async def models(
         self,
@@ -115,11 +117,11 @@ class AsyncClient(BaseClient):
     ) -> str:
         """The health of the server, a service or a model: see `Client.health`."""
         call = CallSettings(timeout, metadata, wait_for_ready)
-        return await self._run(self._operations.health(service, call))
+        return await self._run(self._operations.health(service, call), service)
 
     async def wait_until_ready(self, timeout: float | None, model: str | None = None) -> None:
         """Waits until the server or a model serves: see `Client.wait_until_ready`."""
-        await self._run(self._operations.wait_until_ready(timeout, model))
+        await self._run(self._operations.wait_until_ready(timeout, model), model)
 
     async def close(self) -> None:
         """Ends calls under way with CancelledError and closes the connections."""
@@ -136,7 +138,11 @@ class AsyncClient(BaseClient):
     ) -> None:
         await self.close()
 
-    async def _run(self, operation: Operation[_T]) -> _T:
+    async def _run(self, operation: Operation[_T], model: object = None) -> _T:
+        with errors_about(model, self._target):
+            return await self._drive(operation)
+
+    async def _drive(self, operation: Operation[_T]) -> _T:
         try:
             move = next(operation)
             while True:

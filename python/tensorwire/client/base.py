@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tensorwire._core import Channel, NativeError
+from tensorwire.arguments import check_metadata
 from tensorwire.errors import from_native
 from tensorwire.tensors import Strings
 
@@ -16,11 +17,11 @@ from .settings import (
     Keepalive,
     Metadata,
     Retry,
-    metadata_entries,
     target_addresses,
 )
 
 _DEFAULT_RETRY = Retry()
+_NO_RETRY = Retry(retries=0)
 
 
 class BaseClient:
@@ -32,9 +33,10 @@ class BaseClient:
     that can't be reached.
 
     `timeout`: seconds a call may take, retries and all; None: any time. `retry`: what
-    happens when no server is available. `wait_for_ready`: keep trying until the timeout
-    instead. `connect_timeout`: seconds one attempt to connect may take. `keepalive`:
-    pings that find a dead connection sooner. `metadata`: sent along with each call.
+    happens when no server is available; None: no retries. `wait_for_ready`: keep trying
+    until the timeout instead. `connect_timeout`: seconds one attempt to connect may take.
+    `keepalive`: pings that find a dead connection sooner. `metadata`: sent along with each
+    call.
     `strings`: whether outputs of strings hold bytes or str. `max_message_bytes`: the
     longest request or reply.
 
@@ -47,7 +49,7 @@ class BaseClient:
         target: str | Sequence[str],
         *,
         timeout: float | None = None,
-        retry: Retry = _DEFAULT_RETRY,
+        retry: Retry | None = _DEFAULT_RETRY,
         keepalive: Keepalive | None = None,
         metadata: Metadata | None = None,
         connect_timeout: float = CONNECT_TIMEOUT_SECONDS,
@@ -58,9 +60,9 @@ class BaseClient:
         settings = ClientSettings(
             targets=target_addresses(target),
             timeout=timeout,
-            retry=retry,
+            retry=_NO_RETRY if retry is None else retry,
             keepalive=keepalive,
-            metadata=metadata_entries(metadata),
+            metadata=check_metadata(metadata),
             connect_timeout=connect_timeout,
             wait_for_ready=wait_for_ready,
             strings=strings,
@@ -69,6 +71,7 @@ class BaseClient:
         self._channel = _open(settings)
         self._operations = Operations(settings)
         self._targets = settings.targets
+        self._target = settings.target
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self._targets))})"

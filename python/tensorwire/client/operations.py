@@ -12,9 +12,9 @@ import numpy as np
 
 from tensorwire import tensors
 from tensorwire._core import NativeError, Request
+from tensorwire.arguments import check_count, check_outputs, check_strings, check_type
 from tensorwire.errors import (
     DeadlineExceededError,
-    FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
     PredictionError,
@@ -24,7 +24,7 @@ from tensorwire.errors import (
 from tensorwire.signature import ModelMetadata, ModelStatus, Signature
 from tensorwire.tensors import Strings
 
-from .settings import CallSettings, ClientSettings, MetadataValue, Unset, metadata_entries
+from .settings import CallSettings, ClientSettings, MetadataValue, Unset
 
 SERVING = "SERVING"
 """The health of what answers requests."""
@@ -80,17 +80,21 @@ class Choice:
     signature: str = "serving_default"
     outputs: Sequence[str] | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises InvalidArgumentError for a choice that can't be made."""
+        kind = InvalidArgumentError
+        check_type("model", self.model, str, "the name of a model", kind)
+        if self.version is not None:
+            check_count("version", self.version, 2**63, kind)
+        if self.label is not None:
+            check_type("label", self.label, str, "a str", kind)
         if self.version is not None and self.label is not None:
             raise InvalidArgumentError(
                 f"version {self.version} and label {self.label!r} are both given; "
-                "a call names one of them",
-                model=self.model,
+                "a call names one of them"
             )
-        if isinstance(self.outputs, str):
-            raise InvalidArgumentError(
-                f"outputs must be a list of names; write [{self.outputs!r}]", model=self.model
-            )
+        check_type("signature", self.signature, str, "the name of a signature", kind)
+        check_outputs(self.outputs, kind)
 
 
 class Plan:
@@ -103,9 +107,7 @@ class Plan:
             if isinstance(call.wait_for_ready, Unset)
             else call.wait_for_ready
         )
-        self.metadata = settings.metadata
-        if call.metadata is not None:
-            self.metadata += metadata_entries(call.metadata)
+        self.metadata = settings.metadata + call.entries()
         self.model = model
         self._started = time.monotonic()
 
@@ -131,6 +133,9 @@ class Operations:
         self, choice: Choice, inputs: Any, call: CallSettings, strings: Strings | Unset
     ) -> Operation[dict[str, np.ndarray[Any, Any]]]:
         """Tensors in, tensors out."""
+        choice.check()
+        how = self._settings.strings if isinstance(strings, Unset) else strings
+        check_strings(how, InvalidArgumentError)
         plan = Plan(self._settings, call, choice.model)
         signature = None
         if _needs_signature(inputs):
@@ -142,7 +147,7 @@ class Operations:
                 choice.version,
                 choice.label,
                 choice.signature,
-                _encode_inputs(inputs, signature, choice.model),
+                _encode_inputs(inputs, signature),
                 choice.outputs or (),
             ),
         )
@@ -152,27 +157,28 @@ class Operations:
             # Perhaps the model has changed; the next call asks for its signatures again.
             self._described.pop((choice.model, choice.version, choice.label), None)
             raise
-        how = self._settings.strings if isinstance(strings, Unset) else strings
         arrays = {output[0]: tensors.decode(output, how) for output in outputs}
         return {name: arrays[name] for name in choice.outputs or sorted(arrays) if name in arrays}
 
     def predict_text(self, text: str, model: str | None, call: CallSettings) -> Operation[str]:
         """Text in, text out."""
+        check_type("text", text, str, "a str", InvalidArgumentError)
         plan = Plan(self._settings, call, model)
         request = _built(model, lambda: Request.text(text, model))
         prediction, error_message = yield plan.step(request)
         if error_message:
-            target = ", ".join(self._settings.targets)
-            raise PredictionError(error_message, model=model, target=target)
+            raise PredictionError(error_message)
         return str(prediction)
 
     def metadata(self, choice: Choice, call: CallSettings) -> Operation[ModelMetadata]:
         """A model's signatures, asked for anew."""
+        choice.check()
         plan = Plan(self._settings, call, choice.model)
         return (yield from self._metadata(plan, choice))
 
     def status(self, choice: Choice, call: CallSettings) -> Operation[ModelStatus]:
         """The states of a model's versions."""
+        choice.check()
         plan = Plan(self._settings, call, choice.model)
         request = Request.status(choice.model, choice.version, choice.label)
         return ModelStatus.from_tuples(choice.model, (yield plan.step(request)))
@@ -199,6 +205,7 @@ class Operations:
 
     def health(self, service: str, call: CallSettings) -> Operation[str]:
         """The health of the server, a service or a model."""
+        check_type("service", service, str, "a name", InvalidArgumentError)
         plan = Plan(self._settings, call, service or None)
         return str((yield plan.step(Request.health(service))))
 
@@ -225,14 +232,7 @@ class Operations:
         if described is None or choice.signature not in described.signatures:
             described = yield from self._metadata(plan, choice)
             self._described[key] = described
-        signature = described.signatures.get(choice.signature)
-        if signature is None:
-            raise FailedPreconditionError(
-                f"there is no signature {choice.signature!r}; "
-                f"there is {', '.join(map(repr, described.signatures)) or 'none at all'}",
-                model=choice.model,
-            )
-        return signature
+        return described.signature(choice.signature)
 
     def _metadata(self, plan: Plan, choice: Choice) -> Operation[ModelMetadata]:
         request = Request.metadata(choice.model, choice.version, choice.label)
@@ -268,30 +268,14 @@ def _needs_signature(inputs: Any) -> bool:
     return any(tensors.is_python_value(value) for value in inputs.values())
 
 
-def _encode_inputs(inputs: Any, signature: Signature | None, model: str) -> list[Any]:
+def _encode_inputs(inputs: Any, signature: Signature | None) -> list[Any]:
     specs = signature.inputs if signature else {}
-    if not isinstance(inputs, Mapping):
-        inputs = {_only_input(specs, model): inputs}
     encoded = []
-    for name, value in inputs.items():
+    for name, value in (signature.named(inputs) if signature else inputs).items():
         if not isinstance(name, str):
-            raise InvalidArgumentError(
-                f"inputs must be named by strings, not by {name!r}", model=model
-            )
+            raise InvalidArgumentError(f"inputs must be named by strings, not by {name!r}")
         encoded.append(tensors.encode(name, value, specs.get(name)))
     return encoded
-
-
-def _only_input(specs: Mapping[str, Any], model: str) -> str:
-    required = [name for name, spec in specs.items() if not spec.optional]
-    names = required if len(required) == 1 else list(specs)
-    if len(names) == 1:
-        return names[0]
-    raise InvalidArgumentError(
-        f"the signature has {len(names)} inputs ({', '.join(names)}); "
-        "give a mapping of their names to values",
-        model=model,
-    )
 
 
 def _built(model: str | None, build: Callable[[], Request]) -> Request:

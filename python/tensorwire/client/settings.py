@@ -8,7 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tensorwire.errors import ConfigError
+from tensorwire.arguments import (
+    check_count,
+    check_metadata,
+    check_seconds,
+    check_strings,
+    check_timeout,
+    check_type,
+)
+from tensorwire.errors import ConfigError, InvalidArgumentError
 from tensorwire.tensors import Strings
 
 MAX_MESSAGE_BYTES = 2**31 - 1
@@ -45,9 +53,9 @@ class Retry:
     max_backoff: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_count("Retry.retries", self.retries)
-        _check_seconds("Retry.initial_backoff", self.initial_backoff)
-        _check_seconds("Retry.max_backoff", self.max_backoff)
+        check_count("Retry.retries", self.retries, 2**32)
+        check_seconds("Retry.initial_backoff", self.initial_backoff)
+        check_seconds("Retry.max_backoff", self.max_backoff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,10 @@ class Keepalive:
     timeout: float = 20.0
 
     def __post_init__(self) -> None:
-        _check_seconds("Keepalive.time", self.time)
-        _check_seconds("Keepalive.timeout", self.timeout)
+        check_seconds("Keepalive.time", self.time)
+        check_seconds("Keepalive.timeout", self.timeout)
         if self.time <= 0:
-            raise ConfigError("Keepalive.time must be more than 0 seconds")
+            raise ConfigError(f"Keepalive.time must be more than 0 seconds; got {self.time!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,21 @@ class ClientSettings:
     wait_for_ready: bool
     strings: Strings
     max_message_bytes: int
+
+    def __post_init__(self) -> None:
+        check_timeout(self.timeout)
+        check_type("retry", self.retry, Retry, "a tensorwire.Retry, or None for no retries")
+        keepalive = (Keepalive, type(None))
+        check_type("keepalive", self.keepalive, keepalive, "a tensorwire.Keepalive, or None")
+        check_seconds("connect_timeout", self.connect_timeout)
+        check_type("wait_for_ready", self.wait_for_ready, bool, "True or False")
+        check_strings(self.strings)
+        check_count("max_message_bytes", self.max_message_bytes, 2**63)
+
+    @property
+    def target(self) -> str:
+        """The addresses, as errors name them."""
+        return ", ".join(self.targets)
 
     def to_native(self) -> str:
         """The native channel's options."""
@@ -107,27 +130,25 @@ class CallSettings:
     metadata: Metadata | None = None
     wait_for_ready: bool | Unsettable = UNSET
 
-
-def metadata_entries(metadata: Metadata | None) -> tuple[tuple[str, MetadataValue], ...]:
-    """Entries in order; keys may repeat."""
-    if metadata is None:
-        return ()
-    return tuple(metadata.items() if isinstance(metadata, Mapping) else metadata)
+    def entries(self) -> tuple[tuple[str, MetadataValue], ...]:
+        """The metadata's entries in order. Raises InvalidArgumentError for any of the
+        settings that can't be."""
+        if not isinstance(self.timeout, Unset):
+            check_timeout(self.timeout, InvalidArgumentError)
+        if not isinstance(self.wait_for_ready, Unset):
+            wait = self.wait_for_ready
+            check_type("wait_for_ready", wait, bool, "True or False", InvalidArgumentError)
+        return check_metadata(self.metadata, InvalidArgumentError)
 
 
 def target_addresses(target: str | Sequence[str]) -> tuple[str, ...]:
     """One address or several."""
-    addresses = (target,) if isinstance(target, str) else tuple(target)
+    if isinstance(target, str):
+        return (target,)
+    addresses = tuple(target) if isinstance(target, Iterable) else (target,)
+    for address in addresses:
+        wanted = 'an address, as "localhost:50051", or a list of them'
+        check_type("target", address, str, wanted)
     if not addresses:
         raise ConfigError("a client needs the address of at least one server")
     return addresses
-
-
-def _check_count(name: str, value: int) -> None:
-    if not isinstance(value, int) or not 0 <= value < 2**32:
-        raise ConfigError(f"{name} must be a whole number, 0 or more; got {value!r}")
-
-
-def _check_seconds(name: str, value: float) -> None:
-    if not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise ConfigError(f"{name} must be a number of seconds, 0 or more; got {value!r}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from tensorwire._core import NativeError
-from tensorwire.errors import from_native
+from tensorwire.errors import errors_about, from_native
 from tensorwire.signature import ModelMetadata, ModelStatus
 from tensorwire.tensors import Strings
 
@@ -41,7 +41,7 @@ class Client(BaseClient):
     def predict(
         self,
         model: str,
-        inputs: Any,
+        inputs: Any = None,
         *,
         version: int | None = None,
         label: str | None = None,
@@ -55,8 +55,9 @@ class Client(BaseClient):
         """A model's outputs, by name, as arrays of their own memory.
 
         `inputs`: a mapping of names to values, or one value for a signature with one
-        input. numpy arrays go as they are, in any layout. Lists and scalars become what
-        the signature wants; it is asked for once and remembered. Elements of string
+        input, or None for a signature that needs none. numpy arrays go as they are, in any
+        layout. Lists, ranges, numbers and numpy's scalars become what the signature wants;
+        it is asked for once and remembered. Elements of string
         tensors are bytes or str, in arrays of dtype object, S or U.
 
         `version` or `label`: which version; neither: the newest. `outputs`: the names
@@ -68,7 +69,7 @@ class Client(BaseClient):
         """
         choice = Choice(model, version, label, signature, outputs)
         call = CallSettings(timeout, metadata, wait_for_ready)
-        return self._run(self._operations.predict(choice, inputs, call, strings))
+        return self._run(self._operations.predict(choice, inputs, call, strings), model)
 
     def predict_text(
         self,
@@ -84,7 +85,7 @@ class Client(BaseClient):
         Raises PredictionError if the answer is an error message.
         """
         call = CallSettings(timeout, metadata, wait_for_ready)
-        return self._run(self._operations.predict_text(text, model, call))
+        return self._run(self._operations.predict_text(text, model, call), model)
 
     def metadata(
         self,
@@ -98,7 +99,7 @@ class Client(BaseClient):
     ) -> ModelMetadata:
         """A model's signatures; without `version` and `label` the newest version's."""
         call = CallSettings(timeout, metadata, wait_for_ready)
-        return self._run(self._operations.metadata(Choice(model, version, label), call))
+        return self._run(self._operations.metadata(Choice(model, version, label), call), model)
 
     def status(
         self,
@@ -112,7 +113,7 @@ class Client(BaseClient):
     ) -> ModelStatus:
         """The states of a model's versions, or of the one meant."""
         call = CallSettings(timeout, metadata, wait_for_ready)
-        return self._run(self._operations.status(Choice(model, version, label), call))
+        return self._run(self._operations.status(Choice(model, version, label), call), model)
 
     def models(
         self,
@@ -139,14 +140,14 @@ class Client(BaseClient):
         """ "SERVING", "NOT_SERVING", "UNKNOWN" or "SERVICE_UNKNOWN", of the whole server,
         or of the service or model of this name."""
         call = CallSettings(timeout, metadata, wait_for_ready)
-        return self._run(self._operations.health(service, call))
+        return self._run(self._operations.health(service, call), service)
 
     def wait_until_ready(self, timeout: float | None, model: str | None = None) -> None:
         """Waits until the server, or one model of it, serves, whatever happens meanwhile.
 
         Raises DeadlineExceededError if it doesn't within `timeout` seconds (None: no end).
         """
-        self._run(self._operations.wait_until_ready(timeout, model))
+        self._run(self._operations.wait_until_ready(timeout, model), model)
 
     def close(self) -> None:
         """Ends calls under way with CancelledError and closes the connections."""
@@ -163,7 +164,11 @@ class Client(BaseClient):
     ) -> None:
         self.close()
 
-    def _run(self, operation: Operation[_T]) -> _T:
+    def _run(self, operation: Operation[_T], model: object = None) -> _T:
+        with errors_about(model, self._target):
+            return self._drive(operation)
+
+    def _drive(self, operation: Operation[_T]) -> _T:
         try:
             move = next(operation)
             while True:

@@ -44,6 +44,38 @@ def test_an_image_is_fitted_to_the_signature(
     assert (array == 1).all()
 
 
+def test_16_bit_greys_are_scaled() -> None:
+    greys = np.array([[0, 32768, 65535]], np.uint16)
+    for mode in (np.uint16, np.int32):
+        buffer = io.BytesIO()
+        Image.fromarray(greys.astype(mode)).save(buffer, "tiff" if mode is np.int32 else "png")
+        array = read_image(buffer.getvalue(), wanted("float32", None, 1, 3, 1), UNIT, "a.png")
+        np.testing.assert_allclose(array.ravel(), [0, 0.5, 1], atol=0.003)
+    coloured = read_image(buffer.getvalue(), wanted("uint8", None, 1, 3, 3), UNIT, "a.png")
+    assert coloured.tolist() == [[[0] * 3, [128] * 3, [255] * 3]]
+
+
+@pytest.mark.parametrize(
+    ("pixel", "says"), [(np.int32(65536), "more than 16 bits"), (np.float32(0.5), "are floats")]
+)
+def test_pixels_of_no_known_range(pixel: np.generic, says: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.array([[pixel]])).save(buffer, "tiff")
+    with pytest.raises(click.BadParameter, match=says):
+        read_image(buffer.getvalue(), wanted("float32", None, 1, 1, 1), UNIT, "a.tif")
+
+
+def test_what_is_transparent_becomes_white() -> None:
+    clear = png(1, 1, (0, 0, 0, 0), "RGBA")
+    half = png(1, 1, (255, 0, 0, 128), "RGBA")
+    for content, pixel in ((clear, [255, 255, 255]), (half, [255, 127, 127])):
+        array = read_image(content, wanted("uint8", None, 1, 1, 3), UNIT, "a.png")
+        np.testing.assert_allclose(array.ravel(), pixel, atol=1)
+    assert read_image(clear, wanted("uint8", None, 1, 1, 1), UNIT, "a.png").ravel() == [255]
+    whole = read_image(half, wanted("uint8", None, 1, 1, 4), UNIT, "a.png")
+    assert whole.ravel().tolist() == [255, 0, 0, 128]
+
+
 def test_scales() -> None:
     content = png(1, 1, (255, 0, 51))
     spec = wanted("float32", None, 1, 1, 3)

@@ -1,4 +1,6 @@
 import importlib.util
+import subprocess
+import sys
 from typing import Any
 
 import click
@@ -7,9 +9,11 @@ from click.testing import CliRunner
 
 from tensorwire import cli
 from tensorwire.cli import program as program_module
+from tensorwire.cli.predict import _signature
 from tensorwire.cli.program import program, run
 from tensorwire.config import environment_variable, setting_fields
-from tensorwire.errors import ModelLoadError
+from tensorwire.errors import ConfigError, ModelLoadError
+from tensorwire.signature import Signature
 
 COMMANDS = ("serve", "predict", "inspect", "demo")
 
@@ -45,6 +49,13 @@ def test_serve_has_an_option_for_every_setting() -> None:
         (["serve", "x", "--grace", "soon"], "grace can't be 'soon'"),
         (["serve", "x", "--log-format", "xml"], "log_format can't be 'xml'"),
         (["serve", "--model", "x"], "'x' is not NAME=PATH"),
+        (["serve", "--model", "=x"], "a model's name can't be empty"),
+        (["serve", "--model", "a/b=x"], "the model name 'a/b' can't contain '/'"),
+        (["serve", "/"], "a model's name can't be empty"),
+        (["serve", "a/m", "b/m"], "would both be called 'm'"),
+        (["serve", "a/m", "--model", "m=x"], "would both be called 'm'"),
+        (["serve", "a", "b", "--default-model", "zz"], "default_model can't be 'zz'"),
+        (["serve", "a", "--ready-file", "/nope/x"], "'/nope/x' can't be written: there is no"),
         (["predict"], "Missing argument 'TARGET'"),
         (["predict", "h:1", "m", "--scale", "1"], "'1' is no scale"),
         (["predict", "h:1", "m", "--timeout", "0"], "'0' leaves no time"),
@@ -68,8 +79,6 @@ def test_wrong_usage_is_2(
             ["inspect", "nonsense"],
             "error: 'nonsense' is neither a path that exists nor HOST:PORT\n",
         ),
-        (["serve", "a/m", "b/m", "--port", "0"], "would both be called 'm'"),
-        (["serve", "--model", "a/b=x"], "error: the model name 'a/b' can't contain '/'\n"),
     ],
 )
 def test_a_failure_is_1_and_one_line(
@@ -131,3 +140,51 @@ def test_without_its_packages_it_says_what_to_install(
         "tensorwire: the command line needs click and rich; "
         "install it with: pip install 'tensorwire[cli]'\n"
     )
+
+
+INTERRUPTED_WHILE_IT_LOADS = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, *rest):
+        if name == "tensorwire.cli.program":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from tensorwire.cli import main
+sys.exit(main(["serve", "x"]))
+"""
+
+
+def test_an_interrupt_while_the_program_loads() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_IT_LOADS],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_an_interrupt_before_signals_are_taken_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program_module, "forget_debug", interrupted)
+    assert cli.main(["serve", "x"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_the_signature_that_tensorflow_keeps_is_no_choice() -> None:
+    own = Signature("__saved_model_init_op", "", {}, {})
+    offered = Signature("serving_default", "", {}, {})
+    signatures = {each.name: each for each in (own, offered)}
+    for asked in ("zz", own.name):
+        with pytest.raises(ConfigError) as caught:
+            _signature(signatures, asked, "m")
+        assert str(caught.value) == (
+            f"model m has no signature {asked!r}; it has: serving_default"
+        )

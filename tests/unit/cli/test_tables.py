@@ -121,3 +121,8 @@ def test_the_command_that_calls_it(signatures: list[Signature], options: list[st
 
 def test_no_command_without_a_signature_that_can_be_called() -> None:
     assert example_command("localhost:1", "m", {}) is None
+
+
+def test_control_characters_are_shown_escaped() -> None:
+    assert describe_value(b"a\x1b[31m\nb\x00") == r"a\x1b[31m\nb\x00"
+    assert describe_value(np.array(["\r\u2028", "é ü"], object)) == r"[\r\u2028, é ü]"
