@@ -53,6 +53,11 @@ class Settings(EngineSettings, total=False):
     io_threads: int
 
 
+def _host(value: Any) -> str:
+    """A host as the socket takes it: an IPv6 address without the brackets of URLs."""
+    return _text(value).removeprefix("[").removesuffix("]")
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("it is empty" if isinstance(value, str) else "it is not text")
@@ -178,7 +183,7 @@ class ListenerConfig:
 
     host: str = _setting(
         "127.0.0.1",
-        _text,
+        _host,
         "Address to listen on; 0.0.0.0 or :: offers the server to every network.",
     )
     port: int = _setting(50051, _whole_number(65535), "Port to listen on; 0: any free one.")

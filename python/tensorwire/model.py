@@ -17,6 +17,7 @@ from .errors import (
     ModelLoadError,
     NotFoundError,
     TensorFlowMissingError,
+    TensorWireError,
     errors_about,
     from_native,
 )
@@ -42,15 +43,17 @@ _REFUSED = InvalidArgumentError
 def open_engine(config: EngineConfig) -> _core.Engine:
     """An engine over the TensorFlow that is installed.
 
-    Raises TensorFlowMissingError if there is none that can be used with this
-    configuration.
+    Raises TensorFlowMissingError if there is none of a supported version, and
+    TensorWireError for an op library that can't be loaded.
     """
     folder = find_tensorflow(config.tensorflow_dir)
     try:
         with opening_noise_filtered():
             return _core.Engine(config.to_native(folder))
     except _core.NativeError as error:
-        raise TensorFlowMissingError(str(error.args[1])) from error
+        code, message, _ = error.args
+        kind = TensorFlowMissingError if code == "FAILED_PRECONDITION" else TensorWireError
+        raise kind(str(message)) from error
 
 
 def read_metadata(engine: _core.Engine, model: str, version: int | None = None) -> ModelMetadata:

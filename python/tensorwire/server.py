@@ -259,7 +259,10 @@ def run(server: Server, watcher: Watcher | None = None) -> bool:
     watcher = watcher or Watcher()
 
     def stop() -> None:
-        _log.info("stopping: finishing what is in flight")
+        # Told in a thread of its own: a pipe that nobody reads must not hold up the stop.
+        threading.Thread(
+            target=_log.info, args=("stopping: finishing what is in flight",), daemon=True
+        ).start()
         if not server.stop():
             grace = format_duration(server.config.grace)
             _log.warning("what was not finished within the grace of %s was cut off", grace)

@@ -108,3 +108,7 @@ def test_keyword_arguments_are_the_settings() -> None:
 def test_every_setting_is_described() -> None:
     for name, field in setting_fields().items():
         assert field.metadata["description"].endswith("."), name
+
+
+def test_an_ipv6_host_may_have_its_brackets() -> None:
+    assert load_config({"host": "[::1]"}).listener.host == "::1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -82,12 +83,13 @@ def serve(
     if len(models) == 1:
         # Its failure is the program's, and told as that.
         logging.getLogger("tensorwire.repository").addFilter(_tells_no_failure)
-    if not run(server, _Announcer(ready_file)):
-        # TensorFlow can't be interrupted while it loads or runs, and an ordinary exit
-        # would wait for it.
+    run(server, _Announcer(ready_file))
+    # At once: an ordinary exit would wait for loads and runs that can't be interrupted,
+    # and a signal in the middle of it would be an error.
+    with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+    os._exit(0)
 
 
 class _Announcer(Watcher):
@@ -101,7 +103,13 @@ class _Announcer(Watcher):
             _write_whole(self._ready_file, json.dumps(_whereabouts(server)) + "\n")
 
     def ready(self, server: Server) -> None:
-        announce(server)
+        # Whoever reads this may have gone (`| head -1`); that is no reason not to serve.
+        try:
+            announce(server)
+            sys.stdout.flush()
+        except OSError:
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _whereabouts(server: Server) -> dict[str, Any]:
