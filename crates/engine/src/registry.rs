@@ -201,12 +201,12 @@ impl Registry {
         loader: impl FnOnce() -> Result<ServedModel, ServeError>,
     ) -> Result<Arc<ServedModel>, ServeError> {
         self.set(name, version, State::Loading, None, None);
-        let loaded = catch_unwind(AssertUnwindSafe(loader)).unwrap_or_else(|_panic| {
+        let outcome = catch_unwind(AssertUnwindSafe(loader)).unwrap_or_else(|_panic| {
             Err(ServeError::internal(
                 "loading broke off; this is a bug in TensorWire",
             ))
         });
-        match loaded {
+        match outcome {
             Ok(model) => {
                 let model = Arc::new(model);
                 let available = Some(Arc::clone(&model));
