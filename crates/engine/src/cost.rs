@@ -6,6 +6,14 @@ use std::time::Duration;
 /// One slot for each power of two of input bytes.
 const SLOTS: usize = 40;
 
+/// Longest run that an I/O thread may do itself. Until it ends, every connection of
+/// that thread waits.
+const INLINE_LIMIT: Duration = Duration::from_micros(200);
+
+/// After a run of this length where a short one was expected, the signature's runs are
+/// never called quick again. Far more than a busy machine adds by itself.
+const SURPRISE: Duration = Duration::from_millis(50);
+
 /// A moving average of run time for each power of two of input bytes. Sizes are
 /// kept apart because a model that takes microseconds for a row can take seconds
 /// for a million. Shared by all threads; a lost update only delays the average.
@@ -13,6 +21,7 @@ const SLOTS: usize = 40;
 pub(crate) struct Cost {
     /// Microseconds plus one; 0: never measured.
     averages: [AtomicU32; SLOTS],
+    /// Whether a run that should have been short ever was very long.
     surprised: AtomicBool,
 }
 
@@ -26,25 +35,26 @@ impl Cost {
 
     /// The average so far for inputs of about `bytes`; `None` before the second
     /// run (the first one pays for TensorFlow's own preparation and is not kept).
-    pub(crate) fn expected(&self, bytes: usize) -> Option<Duration> {
+    fn expected(&self, bytes: usize) -> Option<Duration> {
         match self.averages[slot(bytes)].load(Ordering::Relaxed) {
             0 | FIRST_DONE => None,
             stored => Some(Duration::from_micros(u64::from(stored) - 1)),
         }
     }
 
-    /// Whether a run that should have been short ever was very long.
-    pub(crate) fn has_surprised(&self) -> bool {
-        self.surprised.load(Ordering::Relaxed)
-    }
-
-    /// Notes such a run, for good.
-    pub(crate) fn note_surprise(&self) {
-        self.surprised.store(true, Ordering::Relaxed);
+    /// Whether a run of inputs of about `bytes` may be done by an I/O thread itself.
+    pub(crate) fn is_quick(&self, bytes: usize) -> bool {
+        !self.surprised.load(Ordering::Relaxed)
+            && self
+                .expected(bytes)
+                .is_some_and(|expected| expected <= INLINE_LIMIT)
     }
 
     /// Adds a run of inputs of `bytes` that took `elapsed`.
     pub(crate) fn record(&self, bytes: usize, elapsed: Duration) {
+        if elapsed > SURPRISE && self.is_quick(bytes) {
+            self.surprised.store(true, Ordering::Relaxed);
+        }
         let micros = u32::try_from(elapsed.as_micros())
             .unwrap_or(u32::MAX)
             .min(u32::MAX / 2);

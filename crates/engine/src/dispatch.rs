@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tensor::{Data, Tensor};
 
@@ -11,14 +11,6 @@ use crate::merge::Feed;
 use crate::reply::{Outcome, lost};
 use crate::runner::Runners;
 use crate::{Run, ServeError, ServedModel};
-
-/// Longest run that an I/O thread may do itself. Until it ends, every connection of
-/// that thread waits.
-const INLINE_LIMIT: Duration = Duration::from_micros(200);
-
-/// After a run of this length on an I/O thread, where a short one was expected, the
-/// signature never runs there again. Far more than a busy machine adds by itself.
-const SURPRISE: Duration = Duration::from_millis(50);
 
 /// A request whose names and types are right, ready to run.
 #[derive(Debug)]
@@ -87,10 +79,7 @@ impl Call {
     }
 
     fn is_quick(&self) -> bool {
-        let cost = self.model.cost(self.signature);
-        let expected = cost.expected(self.input_bytes());
-        expected.is_some_and(|expected| expected <= INLINE_LIMIT)
-            && !cost.has_surprised()
+        self.model.cost(self.signature).is_quick(self.input_bytes())
             && !self.model.executor().is_unpredictable()
     }
 
@@ -129,13 +118,7 @@ impl Dispatcher {
             return Err(expired());
         }
         if call.is_quick() {
-            let (model, signature) = (Arc::clone(&call.model), call.signature);
-            let started = Instant::now();
-            let outcome = call.run();
-            if started.elapsed() > SURPRISE {
-                model.cost(signature).note_surprise();
-            }
-            return outcome;
+            return call.run();
         }
         let deadline = call.deadline;
         let answer = self.runners.submit(call)?;

@@ -85,6 +85,22 @@ impl Signature {
         Ok(sources)
     }
 
+    /// One tensor for each input: what `given` gives for a position in the request, or
+    /// the default.
+    pub fn gather<E>(
+        &self,
+        sources: Vec<InputSource>,
+        mut given: impl FnMut(&TensorSpec, usize) -> Result<Tensor, E>,
+    ) -> Result<Vec<Tensor>, E> {
+        let inputs = self.inputs.iter().zip(sources);
+        inputs
+            .map(|(input, source)| match source {
+                InputSource::Request(position) => given(input, position),
+                InputSource::Default => Ok(self.defaults[&input.alias].clone()),
+            })
+            .collect()
+    }
+
     /// Positions among the signature's outputs of those that `filter` names, in its
     /// order; all of them where it is empty.
     pub fn bind_outputs(&self, filter: &[&str]) -> Result<Vec<usize>, ServeError> {

@@ -6,8 +6,7 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use engine::{
-    Call, InputSource, Kind, ModelSelector, Registry, ServeError, ServedModel, Signature, Version,
-    VersionStatus,
+    Call, Kind, ModelSelector, Registry, ServeError, ServedModel, Signature, Version, VersionStatus,
 };
 use frontend::TextCall;
 use pyo3::prelude::*;
@@ -216,15 +215,7 @@ fn run(
 fn bind(signature: &Signature, inputs: &[(String, Tensor)]) -> Result<Vec<Tensor>, ServeError> {
     let names: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
     let sources = signature.bind_inputs(&names)?;
-    let tensor = |(source, input): (InputSource, &engine::TensorSpec)| match source {
-        InputSource::Request(position) => inputs[position].1.clone(),
-        InputSource::Default => signature.defaults[&input.alias].clone(),
-    };
-    Ok(sources
-        .into_iter()
-        .zip(&signature.inputs)
-        .map(tensor)
-        .collect())
+    signature.gather(sources, |_input, position| Ok(inputs[position].1.clone()))
 }
 
 fn status_tuple(status: &VersionStatus) -> StatusTuple {

@@ -35,7 +35,6 @@ SERVICES = frozenset(
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
-        "inference.GRPCInferenceService",
         "prediction_service.PredictionService",
         "tensorflow.serving.ModelService",
         "tensorflow.serving.PredictionService",

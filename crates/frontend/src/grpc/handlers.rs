@@ -35,9 +35,14 @@ async fn receive_and_handle(
     body: Incoming,
     handler: impl AsyncFnOnce(&App, Call, Bytes) -> Result<Frame, ServeError>,
 ) -> Result<Frame, ServeError> {
-    let compression = Compression::of(call.headers())?;
-    let message = message::read(body, compression, app.max_message_bytes).await?;
+    let message = receive(app, &call, body).await?;
     handler(app, call, message).await
+}
+
+/// The one message of a call.
+async fn receive(app: &App, call: &Call, body: Incoming) -> Result<Bytes, ServeError> {
+    let compression = Compression::of(call.headers())?;
+    message::read(body, compression, app.max_message_bytes).await
 }
 
 /// Answers a call of one request and many replies: `handler` keeps the sender for as
@@ -48,12 +53,8 @@ pub(crate) async fn streaming(
     body: Incoming,
     handler: impl FnOnce(Arc<App>, Bytes, Replies) -> Result<(), ServeError>,
 ) -> Response<ReplyBody> {
-    let received = async {
-        let compression = Compression::of(call.headers())?;
-        message::read(body, compression, app.max_message_bytes).await
-    };
     let (sender, frames) = mpsc::channel(1);
-    match received
+    match receive(app, &call, body)
         .await
         .and_then(|message| handler(Arc::clone(app), message, sender))
     {

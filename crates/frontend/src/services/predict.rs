@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use engine::{
-    Call as EngineCall, DEFAULT_SIGNATURE, InputSource, ModelSelector, ServeError, ServedModel,
-    Signature, Version,
+    Call as EngineCall, DEFAULT_SIGNATURE, ModelSelector, ServeError, ServedModel, Signature,
+    Version,
 };
 use tensor::Tensor;
 use wire::predict::{self, ModelSpec, PredictReply, PredictRequest, WireError};
@@ -82,21 +82,12 @@ fn decode_inputs(
     let names: Vec<&str> = request.inputs.iter().map(|input| input.name).collect();
     let sources = signature.bind_inputs(&names)?;
     let mut room = limit.min(EXPANSION_FLOOR.max(EXPANSION_RATIO.saturating_mul(message.len())));
-    let mut tensors = Vec::with_capacity(sources.len());
-    for (input, source) in signature.inputs.iter().zip(sources) {
-        let tensor = match source {
-            InputSource::Default => signature.defaults[&input.alias].clone(),
-            InputSource::Request(position) => {
-                let encoded = request.inputs[position].tensor;
-                let tensor = decode_tensor(message, encoded, room)
-                    .map_err(|error| parsing_error(&input.alias, &error))?;
-                room = room.saturating_sub(tensor_memory(&tensor));
-                tensor
-            }
-        };
-        tensors.push(tensor);
-    }
-    Ok(tensors)
+    signature.gather(sources, |input, position| {
+        let tensor = decode_tensor(message, request.inputs[position].tensor, room)
+            .map_err(|error| parsing_error(&input.alias, &error))?;
+        room = room.saturating_sub(tensor_memory(&tensor));
+        Ok(tensor)
+    })
 }
 
 fn parsing_error(alias: &str, error: &TensorProtoError) -> ServeError {
