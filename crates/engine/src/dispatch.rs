@@ -5,56 +5,29 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tensor::{Data, Tensor};
+use tokio::sync::oneshot;
 
 use crate::merge::Feed;
-use crate::reply::{Outcome, lost};
+use crate::reply::lost;
+use crate::respond::{Answer, Outcome};
 use crate::runner::Runners;
-use crate::{Run, ServeError, ServedModel};
-
-/// A request whose names and types are right, ready to run.
-#[derive(Debug)]
-pub struct Call {
-    model: Arc<ServedModel>,
-    signature: usize,
-    inputs: Vec<Tensor>,
-    outputs: Vec<usize>,
-    deadline: Option<Instant>,
-}
+use crate::{Admission, Call, EngineOptions, Run, RunMode, ServeError, Timings};
 
 impl Call {
-    /// A call of the model's signature of this index. `inputs` has one tensor for
-    /// each of its inputs, in their order (as [`crate::Signature::bind_inputs`] gave
-    /// them); `outputs` are positions among its outputs.
-    pub fn new(
-        model: Arc<ServedModel>,
-        signature: usize,
-        inputs: Vec<Tensor>,
-        outputs: Vec<usize>,
-        deadline: Option<Instant>,
-    ) -> Result<Self, ServeError> {
-        model.signatures()[signature].check_dtypes(&inputs)?;
-        Ok(Self {
-            model,
-            signature,
-            inputs,
-            outputs,
-            deadline,
-        })
-    }
-
-    /// Runs in the calling thread. A panic below is answered as INTERNAL.
+    /// Runs alone in the calling thread. A panic below is answered as INTERNAL.
     pub fn run(self) -> Outcome {
-        if self.has_expired() {
+        if self.has_expired(Instant::now()) {
             return Err(expired());
         }
-        let bytes = self.input_bytes();
+        let bytes = self.bytes();
+        let rows = self.rows().unwrap_or(1);
         let Self {
             model,
             signature,
             inputs,
             outputs,
             deadline,
+            ..
         } = self;
         let started = Instant::now();
         let run = AssertUnwindSafe(|| {
@@ -63,65 +36,80 @@ impl Call {
                 feeds: inputs.into_iter().map(Feed::from_tensor).collect(),
                 outputs: &outputs,
                 deadline,
+                mode: RunMode::Caller,
             })
         });
         let outcome = catch_unwind(run).unwrap_or_else(|_panic| {
             log::error!("a run of {model:?} panicked");
             Err(lost())
         });
-        model.cost(signature).record(bytes, started.elapsed());
-        outcome
-    }
-
-    pub(crate) fn has_expired(&self) -> bool {
-        self.deadline
-            .is_some_and(|deadline| deadline <= Instant::now())
-    }
-
-    fn is_quick(&self) -> bool {
-        self.model.cost(self.signature).is_quick(self.input_bytes())
-            && !self.model.executor().is_unpredictable()
-    }
-
-    fn input_bytes(&self) -> usize {
-        let size = |tensor: &Tensor| match tensor.data() {
-            Data::Fixed(bytes) => bytes.len(),
-            Data::Strings(strings) => strings.iter().map(|string| string.len() + 24).sum(),
-        };
-        self.inputs.iter().map(size).sum()
+        let execute = started.elapsed();
+        model.cost(signature).record(bytes, execute);
+        outcome.map(|outputs| Answer {
+            outputs,
+            timings: Timings {
+                execute,
+                rows,
+                batch_rows: rows,
+                ..Timings::default()
+            },
+        })
     }
 }
 
 /// What a caller is told whose deadline passed; TensorFlow's own words for it.
-fn expired() -> ServeError {
+pub fn expired() -> ServeError {
     ServeError::deadline_exceeded("Timed out waiting for notification")
 }
 
-/// Runs calls; one for each server.
+/// Lets calls in and chooses who runs them; one for each engine.
 #[derive(Debug)]
 pub struct Dispatcher {
     runners: Runners,
+    admission: Arc<Admission>,
 }
 
 impl Dispatcher {
-    /// A dispatcher with this many runner threads.
-    pub fn new(runners: usize) -> std::io::Result<Self> {
+    /// A dispatcher with its runner threads.
+    pub fn new(options: &EngineOptions) -> std::io::Result<Self> {
         Ok(Self {
-            runners: Runners::start(runners)?,
+            runners: Runners::start(options.runner_threads)?,
+            admission: Admission::new(options.limits),
         })
     }
 
-    /// Runs a call and answers; on an I/O thread. Dropping the future abandons the
-    /// call: it is not run if it has not begun.
-    pub async fn dispatch(&self, call: Call) -> Outcome {
-        if call.has_expired() {
+    /// Lets a call in, or refuses it at once: its deadline has passed or will have when
+    /// its turn comes, or the limits are reached.
+    pub fn admit(&self, call: &mut Call) -> Result<(), ServeError> {
+        if call.has_expired(call.checked) {
             return Err(expired());
         }
-        if call.is_quick() {
+        let rows = call.rows().unwrap_or(1);
+        call.permit = Some(self.admission.admit(rows, call.bytes())?);
+        Ok(())
+    }
+
+    /// Whether an I/O thread should run it itself, in its [`crate::Tick`].
+    pub fn is_inline(&self, call: &Call) -> bool {
+        call.model.cost(call.signature).is_quick(call.bytes())
+            && !call.model.executor().is_unpredictable()
+    }
+
+    /// Queues an admitted call for the runners. The receiver gets its answer, whatever
+    /// happens; dropping it abandons the call, which is then not run if it has not begun.
+    /// Whoever waits must look at the deadline by itself.
+    pub fn submit(&self, call: Call) -> Result<oneshot::Receiver<Outcome>, ServeError> {
+        self.runners.submit(call)
+    }
+
+    /// Runs a call and answers, without a tick: for requests that are not worth one.
+    pub async fn dispatch(&self, mut call: Call) -> Outcome {
+        self.admit(&mut call)?;
+        if self.is_inline(&call) {
             return call.run();
         }
         let deadline = call.deadline;
-        let answer = self.runners.submit(call)?;
+        let answer = self.submit(call)?;
         match deadline {
             None => answer.await,
             Some(deadline) => tokio::time::timeout_at(deadline.into(), answer)

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::cost::Cost;
-use crate::{DEFAULT_SIGNATURE, Executor, ServeError, Signature};
+use crate::{DEFAULT_SIGNATURE, Executor, ModelOptions, ServeError, Signature};
 
 /// A loaded version of a model. Held by every request that runs on it, so that the
 /// executor outlives the last of them.
@@ -17,6 +17,7 @@ pub struct ServedModel {
     pub signature_def_map: Bytes,
     signatures: Vec<Signature>,
     costs: Vec<Cost>,
+    options: ModelOptions,
     executor: Box<dyn Executor>,
 }
 
@@ -35,8 +36,20 @@ impl ServedModel {
             signature_def_map,
             signatures,
             costs,
+            options: ModelOptions::default(),
             executor,
         }
+    }
+
+    /// The same model with these options.
+    #[must_use]
+    pub fn with_options(self, options: ModelOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// What the engine was told of it.
+    pub fn options(&self) -> &ModelOptions {
+        &self.options
     }
 
     /// The signatures that can be called, and those that can't with their reason.

@@ -5,7 +5,8 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::sync::oneshot;
 
-use crate::reply::{Outcome, Reply};
+use crate::reply::Reply;
+use crate::respond::{Outcome, Respond};
 use crate::{Call, ServeError};
 
 /// Bytes of stack for a thread that runs models: TensorFlow optimises a graph in the
@@ -51,9 +52,9 @@ impl Runners {
 }
 
 fn run_entries(entries: &Receiver<Entry>) {
-    while let Ok(Entry { call, reply }) = entries.recv() {
-        if !reply.is_abandoned() {
-            reply.send(call.run());
+    while let Ok(Entry { call, mut reply }) = entries.recv() {
+        if !reply.is_gone() {
+            reply.respond(call.run());
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use engine::{
-    Call as EngineCall, DEFAULT_SIGNATURE, ModelSelector, ServeError, ServedModel, Signature,
-    Version,
+    Call as EngineCall, Clock, DEFAULT_SIGNATURE, ModelSelector, ServeError, ServedModel,
+    Signature, Version,
 };
 use tensor::Tensor;
 use wire::predict::{self, ModelSpec, PredictReply, PredictRequest, WireError};
@@ -39,9 +39,9 @@ pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Fram
         index,
         inputs,
         wanted.clone(),
-        call.deadline()?,
+        Clock::until(call.deadline()?),
     )?;
-    let outputs = app.engine.dispatcher.dispatch(engine_call).await?;
+    let outputs = app.engine.dispatcher.dispatch(engine_call).await?.outputs;
 
     let aliases = wanted
         .iter()

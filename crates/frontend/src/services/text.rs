@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use engine::{
-    Call as EngineCall, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError, ServedModel,
-    Signature, Version,
+    Call as EngineCall, Clock, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError,
+    ServedModel, Signature, Version,
 };
 use tensor::Tensor;
 use wire::proto::prediction_service::{PredictionRequest, PredictionResponse};
@@ -59,7 +59,7 @@ async fn predict(
     deadline: Option<Instant>,
 ) -> Result<String, ServeError> {
     let TextCall { call, reply } = TextCall::new(engine, name, text, deadline)?;
-    reply.write(&engine.dispatcher.dispatch(call).await?)
+    reply.write(&engine.dispatcher.dispatch(call).await?.outputs)
 }
 
 /// A text, ready to run.
@@ -103,8 +103,9 @@ impl TextCall {
             })
             .collect();
         let outputs = (0..signature.outputs.len()).collect();
+        let clock = Clock::until(deadline);
         Ok(Self {
-            call: EngineCall::new(Arc::clone(&model), index, inputs, outputs, deadline)?,
+            call: EngineCall::new(Arc::clone(&model), index, inputs, outputs, clock)?,
             reply: TextReply {
                 signature: index,
                 drop_batch: parsed.batch_added,
