@@ -59,6 +59,7 @@ fn model_of(executor: impl Executor) -> Arc<ServedModel> {
         outputs: vec![spec],
         defaults: BTreeMap::new(),
         unusable: None,
+        alone: None,
     };
     Arc::new(ServedModel::new(
         ("m".into(), 1),

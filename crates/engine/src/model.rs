@@ -1,9 +1,11 @@
 //! A loaded model version: what a request needs once the registry has found it.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
 use crate::cost::Cost;
-use crate::{DEFAULT_SIGNATURE, Executor, ModelOptions, ServeError, Signature};
+use crate::{Curve, DEFAULT_SIGNATURE, Executor, ModelOptions, ServeError, Signature};
 
 /// A loaded version of a model. Held by every request that runs on it, so that the
 /// executor outlives the last of them.
@@ -17,6 +19,7 @@ pub struct ServedModel {
     pub signature_def_map: Bytes,
     signatures: Vec<Signature>,
     costs: Vec<Cost>,
+    curves: Vec<OnceLock<Curve>>,
     options: ModelOptions,
     executor: Box<dyn Executor>,
 }
@@ -30,12 +33,14 @@ impl ServedModel {
         executor: Box<dyn Executor>,
     ) -> Self {
         let costs = signatures.iter().map(|_| Cost::new()).collect();
+        let curves = signatures.iter().map(|_| OnceLock::new()).collect();
         Self {
             name,
             version,
             signature_def_map,
             signatures,
             costs,
+            curves,
             options: ModelOptions::default(),
             executor,
         }
@@ -81,6 +86,18 @@ impl ServedModel {
                 "Serving signature key \"{name}\" cannot be run: {reason}"
             ))),
         }
+    }
+
+    /// Keeps what was measured of a signature; the first measure stays.
+    pub fn set_curve(&self, signature: usize, curve: Curve) {
+        if let Some(slot) = self.curves.get(signature) {
+            let _ = slot.set(curve);
+        }
+    }
+
+    /// What was measured of a signature when the model was loaded, if it was.
+    pub fn curve(&self, signature: usize) -> Option<&Curve> {
+        self.curves.get(signature).and_then(OnceLock::get)
     }
 
     pub(crate) fn executor(&self) -> &dyn Executor {

@@ -48,6 +48,8 @@ pub struct Signature {
     pub defaults: BTreeMap<String, Tensor>,
     /// Why it can't be run, if it can't.
     pub unusable: Option<String>,
+    /// Why its requests are never batched, if they are not: found at load.
+    pub alone: Option<String>,
 }
 
 impl Signature {
@@ -228,6 +230,7 @@ mod tests {
                 .map(|alias| ((*alias).to_owned(), value.clone()))
                 .collect::<BTreeMap<_, _>>(),
             unusable: None,
+            alone: None,
         }
     }
 
