@@ -1,6 +1,6 @@
 //! What a signature's runs have cost so far, by the size of their inputs.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// One slot for each power of two of input bytes.
@@ -11,8 +11,16 @@ const SLOTS: usize = 40;
 pub(crate) const INLINE_LIMIT: Duration = Duration::from_micros(200);
 
 /// After a run of this length where a short one was expected, the signature's runs are
-/// never called quick again. Far more than a busy machine adds by itself.
+/// not called quick for a long time. Far more than a busy machine adds by itself.
 const SURPRISE: Duration = Duration::from_millis(50);
+
+/// So many short runs later they are again: a container that is held back by its CPU quota
+/// makes a surprise of the best model.
+const SURPRISE_LASTS: u32 = 10_000;
+
+/// A run counts for at most this many times the average: one that was interrupted says
+/// little, and a model that has become slow is found out within a few.
+const OUTLIER: u32 = 8;
 
 /// Of so many batches that are kept small, one is not.
 const KEPT_SMALL: u32 = 64;
@@ -24,8 +32,8 @@ const KEPT_SMALL: u32 = 64;
 pub(crate) struct Cost {
     /// Microseconds plus one; 0: never measured.
     averages: [AtomicU32; SLOTS],
-    /// Whether a run that should have been short ever was very long.
-    surprised: AtomicBool,
+    /// Short runs to wait for since a run that should have been short was very long.
+    surprised: AtomicU32,
     /// Batches that were kept small because larger ones were slow once.
     kept_small: AtomicU32,
 }
@@ -34,7 +42,7 @@ impl Cost {
     pub(crate) fn new() -> Self {
         Self {
             averages: [const { AtomicU32::new(0) }; SLOTS],
-            surprised: AtomicBool::new(false),
+            surprised: AtomicU32::new(0),
             kept_small: AtomicU32::new(0),
         }
     }
@@ -52,9 +60,9 @@ impl Cost {
         }
     }
 
-    /// Whether a run that should have been short ever was very long.
+    /// Whether a run that should have been short was very long, not long ago.
     pub(crate) fn has_surprised(&self) -> bool {
-        self.surprised.load(Ordering::Relaxed)
+        self.surprised.load(Ordering::Relaxed) > 0
     }
 
     /// Most bytes of a batch that an I/O thread may run, if it may run requests of
@@ -118,7 +126,11 @@ impl Cost {
                 .is_some_and(|cost| cost <= INLINE_LIMIT)
         };
         if elapsed > SURPRISE && was_quick() {
-            self.surprised.store(true, Ordering::Relaxed);
+            self.surprised.store(SURPRISE_LASTS, Ordering::Relaxed);
+        } else if elapsed <= INLINE_LIMIT && self.has_surprised() {
+            let left = self.surprised.load(Ordering::Relaxed);
+            self.surprised
+                .store(left.saturating_sub(1), Ordering::Relaxed);
         }
         let micros = u32::try_from(elapsed.as_micros())
             .unwrap_or(u32::MAX)
@@ -129,7 +141,7 @@ impl Cost {
             FIRST_DONE => micros + 1,
             // An eighth of the new value: steady against one slow run, and quick to
             // see that a model has become slow.
-            stored => stored - stored / 8 + micros / 8 + 1,
+            stored => stored - stored / 8 + micros.min(stored.saturating_mul(OUTLIER)) / 8 + 1,
         };
         average.store(next, Ordering::Relaxed);
     }
