@@ -24,6 +24,11 @@ impl<R: Respond> Tick<R> {
         self.gathered.push((call, respond));
     }
 
+    /// Whether nothing is gathered.
+    pub fn is_empty(&self) -> bool {
+        self.gathered.is_empty()
+    }
+
     /// Runs and answers everything gathered.
     pub fn run(&mut self) {
         for (call, respond) in self.gathered.drain(..) {

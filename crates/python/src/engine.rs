@@ -139,7 +139,8 @@ impl Engine {
 
     fn predict_text(&self, py: Python<'_>, name: Option<&str>, text: &str) -> PyResult<String> {
         exit_gate::detach(py, || {
-            let TextCall { call, reply } = TextCall::new(self.models()?, name, text, None)?;
+            let TextCall { call, reply } =
+                TextCall::new(self.models()?, name, text, Clock::until(None))?;
             reply.write(&call.run()?.outputs)
         })
         .map_err(serve_error)

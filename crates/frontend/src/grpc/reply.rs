@@ -1,13 +1,13 @@
 //! Putting replies on the wire: headers, framed messages, trailers.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use engine::ServeError;
-use http::{HeaderMap, HeaderValue, Response, header};
-use http_body::{Body, SizeHint};
+use h2::SendStream;
+use h2::server::SendResponse;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::sync::mpsc;
 
 use super::message::PREFIX;
@@ -46,133 +46,184 @@ impl Frame {
     }
 }
 
+/// Bytes on their way out, which count as in flight until HTTP/2 has sent the last of
+/// them: long after they were handed over, if the client reads slowly.
+pub(crate) struct Outgoing {
+    bytes: BytesMut,
+    _in_flight: Option<InFlight>,
+}
+
+impl Buf for Outgoing {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+}
+
 /// The sending end of a reply of many messages. The reply ends well when this is
 /// dropped, and badly after the first error that is sent.
 pub(crate) type Replies = mpsc::Sender<Result<Frame, ServeError>>;
 
-/// A frame that counts as in flight until HTTP/2 has sent the last of it: long after
-/// the body is done, if the client reads slowly.
-struct HeldFrame {
-    frame: Frame,
-    _in_flight: InFlight,
+/// The right to answer one request. Dropped unanswered, as a panic does it, it answers
+/// INTERNAL.
+pub(crate) struct Responder {
+    respond: Option<SendResponse<Outgoing>>,
+    in_flight: Option<InFlight>,
 }
 
-impl AsRef<[u8]> for HeldFrame {
-    fn as_ref(&self) -> &[u8] {
-        &self.frame.0
+impl Responder {
+    /// For a request that counts as in flight while `in_flight` lives.
+    pub(crate) fn new(respond: SendResponse<Outgoing>, in_flight: Option<InFlight>) -> Self {
+        Self {
+            respond: Some(respond),
+            in_flight,
+        }
     }
-}
 
-/// The body of every response.
-pub(crate) enum ReplyBody {
-    /// A unary reply: its frame, then the trailers of success.
-    Unary {
-        frame: Option<Bytes>,
-        trailers: bool,
-    },
-    /// Frames as they come, then the trailers: an error's, or those of success when the
-    /// sender is gone.
-    Stream {
-        frames: mpsc::Receiver<Result<Frame, ServeError>>,
-        trailers: bool,
-    },
-    /// Nothing: the headers say it all.
-    Empty,
-}
+    /// Whether the client has gone away or given up.
+    pub(crate) fn is_gone(&mut self) -> bool {
+        self.poll_gone(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    }
 
-impl ReplyBody {
-    pub(super) fn unary(frame: Frame, in_flight: InFlight) -> Self {
-        let frame = HeldFrame {
-            frame,
-            _in_flight: in_flight,
+    /// Ready when the client has gone away or given up.
+    pub(crate) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.respond {
+            Some(respond) => respond.poll_reset(context).map(drop),
+            None => Poll::Ready(()),
+        }
+    }
+
+    /// Answers with one message, or an error. A client that has gone away is no error.
+    pub(crate) fn finish(self, outcome: Result<Frame, ServeError>) {
+        match outcome {
+            Ok(frame) => self.succeed(frame),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn succeed(mut self, frame: Frame) {
+        let Some(mut stream) = self.begin() else {
+            return;
         };
-        Self::Unary {
-            frame: Some(Bytes::from_owner(frame)),
-            trailers: true,
+        let outgoing = Outgoing {
+            bytes: frame.0,
+            _in_flight: self.in_flight.take(),
+        };
+        if stream.send_data(outgoing, false).is_ok() {
+            let _ = stream.send_trailers(trailers(None));
         }
     }
 
-    pub(super) fn stream(frames: mpsc::Receiver<Result<Frame, ServeError>>) -> Self {
-        Self::Stream {
-            frames,
-            trailers: true,
+    /// Answers with an error and nothing else.
+    pub(crate) fn fail(mut self, error: &ServeError) {
+        self.send_failure(error);
+    }
+
+    /// Answers with many messages, as they come; the sender is `Replies`.
+    pub(super) fn stream(mut self, frames: mpsc::Receiver<Result<Frame, ServeError>>) {
+        if let Some(stream) = self.begin() {
+            tokio::task::spawn_local(send_all(frames, stream));
         }
     }
 
-    pub(crate) fn empty() -> Self {
-        Self::Empty
+    /// Answers a request that is not gRPC's.
+    pub(crate) fn refuse(mut self, code: StatusCode) {
+        if let Some(mut respond) = self.respond.take() {
+            let mut response = Response::new(());
+            *response.status_mut() = code;
+            let _ = respond.send_response(response, true);
+        }
+    }
+
+    fn begin(&mut self) -> Option<SendStream<Outgoing>> {
+        self.respond.take()?.send_response(beginning(), false).ok()
+    }
+
+    fn send_failure(&mut self, error: &ServeError) {
+        if let Some(mut respond) = self.respond.take() {
+            let mut response = beginning();
+            let headers = response.headers_mut();
+            status::write(error, headers);
+            if error.kind() == engine::Kind::Unimplemented {
+                headers.insert("grpc-accept-encoding", compression::ACCEPTED);
+            }
+            let _ = respond.send_response(response, true);
+        }
     }
 }
 
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        let data = |bytes| Poll::Ready(Some(Ok(http_body::Frame::data(bytes))));
-        match self.get_mut() {
-            Self::Unary { frame, trailers } => match frame.take() {
-                Some(bytes) => data(bytes),
-                None => Poll::Ready(end(trailers, None)),
-            },
-            Self::Stream { frames, trailers } => match frames.poll_recv(context) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Some(Ok(frame))) => data(frame.0.freeze()),
-                Poll::Ready(Some(Err(error))) => Poll::Ready(end(trailers, Some(&error))),
-                Poll::Ready(None) => Poll::Ready(end(trailers, None)),
-            },
-            Self::Empty => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Unary { trailers, .. } | Self::Stream { trailers, .. } => !trailers,
-            Self::Empty => true,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // A length would become a content-length header, which trailers make wrong.
-        SizeHint::default()
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.send_failure(&ServeError::internal(
+            "the request ended without an answer; this is a bug in TensorWire",
+        ));
     }
 }
 
-/// The trailers of success or of an error, once.
-fn end(
-    trailers: &mut bool,
-    error: Option<&ServeError>,
-) -> Option<Result<http_body::Frame<Bytes>, Infallible>> {
-    std::mem::take(trailers).then(|| {
-        let mut headers = HeaderMap::with_capacity(2);
-        match error {
-            None => status::write_ok(&mut headers),
-            Some(error) => status::write(error, &mut headers),
-        }
-        Ok(http_body::Frame::trailers(headers))
-    })
+/// Sends frames as they come, and no faster than the client reads them.
+async fn send_all(
+    mut frames: mpsc::Receiver<Result<Frame, ServeError>>,
+    mut stream: SendStream<Outgoing>,
+) {
+    loop {
+        let next = tokio::select! {
+            next = frames.recv() => next,
+            _ = poll_fn(|context| stream.poll_reset(context)) => return,
+        };
+        let error = match next {
+            Some(Ok(frame)) => {
+                if send_when_there_is_room(frame, &mut stream).await.is_none() {
+                    return;
+                }
+                continue;
+            }
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        let _ = stream.send_trailers(trailers(error.as_ref()));
+        return;
+    }
 }
 
-/// A response that has begun well.
-pub(super) fn success(body: ReplyBody) -> Response<ReplyBody> {
-    let mut response = Response::new(body);
+/// `None` if the client has gone away.
+async fn send_when_there_is_room(frame: Frame, stream: &mut SendStream<Outgoing>) -> Option<()> {
+    stream.reserve_capacity(frame.0.len());
+    while stream.capacity() == 0 {
+        tokio::select! {
+            room = poll_fn(|context| stream.poll_capacity(context)) => { room?.ok()?; }
+        }
+    }
+    let outgoing = Outgoing {
+        bytes: frame.0,
+        _in_flight: None,
+    };
+    stream.send_data(outgoing, false).ok()
+}
+
+/// The trailers of success or of an error.
+fn trailers(error: Option<&ServeError>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(2);
+    match error {
+        None => status::write_ok(&mut headers),
+        Some(error) => status::write(error, &mut headers),
+    }
+    headers
+}
+
+/// The headers that every reply begins with.
+fn beginning() -> Response<()> {
+    let mut response = Response::new(());
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, GRPC_PROTO);
-    response
-}
-
-/// A response that is an error and nothing else.
-pub(crate) fn failure(error: &ServeError) -> Response<ReplyBody> {
-    let mut response = success(ReplyBody::Empty);
-    let headers = response.headers_mut();
-    status::write(error, headers);
-    if error.kind() == engine::Kind::Unimplemented {
-        headers.insert("grpc-accept-encoding", compression::ACCEPTED);
-    }
     response
 }
 
