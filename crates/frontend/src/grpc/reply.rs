@@ -1,27 +1,31 @@
 //! Putting replies on the wire: headers, framed messages, trailers.
 
 use std::future::poll_fn;
+use std::io::IoSlice;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use engine::ServeError;
 use h2::SendStream;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use smallvec::SmallVec;
 use tokio::sync::mpsc;
+use wire::{Segments, Sink};
 
 use super::message::PREFIX;
 use super::{compression, status};
 use crate::traffic::InFlight;
 
-/// One message with its prefix, written in one buffer and never copied again.
-pub(crate) struct Frame(BytesMut);
+/// One message with its prefix, written once; what is large in it stays where it is.
+pub(crate) struct Frame(Segments);
 
 impl Frame {
-    /// A frame for a message of exactly `length` bytes, written by `write`.
+    /// A frame for a message of exactly `length` bytes, written by `write`; `shared` of
+    /// them need no room, as they are sent from where they are.
     pub(crate) fn new(
-        length: usize,
-        write: impl FnOnce(&mut BytesMut),
+        (length, shared): (usize, usize),
+        write: impl FnOnce(&mut Segments),
     ) -> Result<Self, ServeError> {
         let Ok(prefix) = u32::try_from(length) else {
             return Err(ServeError::resource_exhausted(format!(
@@ -29,19 +33,18 @@ impl Frame {
                 u32::MAX
             )));
         };
-        let mut buffer = BytesMut::with_capacity(PREFIX + length);
-        buffer.put_u8(0);
-        buffer.put_u32(prefix);
-        write(&mut buffer);
-        debug_assert_eq!(buffer.len(), PREFIX + length);
-        Ok(Self(buffer))
+        let mut segments = Segments::with_capacity(PREFIX + length - shared);
+        segments.buffer().put_u8(0);
+        segments.buffer().put_u32(prefix);
+        write(&mut segments);
+        Ok(Self(segments))
     }
 
     /// A frame of a generated message.
     pub(crate) fn of(message: &impl prost::Message) -> Result<Self, ServeError> {
-        Self::new(message.encoded_len(), |buffer| {
+        Self::new((message.encoded_len(), 0), |segments| {
             // A `BytesMut` always has room.
-            let _ = message.encode(buffer);
+            let _ = message.encode(segments.buffer());
         })
     }
 }
@@ -49,21 +52,54 @@ impl Frame {
 /// Bytes on their way out, which count as in flight until HTTP/2 has sent the last of
 /// them: long after they were handed over, if the client reads slowly.
 pub(crate) struct Outgoing {
-    bytes: BytesMut,
+    pieces: SmallVec<[Bytes; 2]>,
+    /// The first that is still to be sent.
+    next: usize,
+    remaining: usize,
     _in_flight: Option<InFlight>,
+}
+
+impl Outgoing {
+    fn new(frame: Frame, in_flight: Option<InFlight>) -> Self {
+        let pieces = frame.0.into_pieces();
+        Self {
+            remaining: pieces.iter().map(Bytes::len).sum(),
+            pieces,
+            next: 0,
+            _in_flight: in_flight,
+        }
+    }
 }
 
 impl Buf for Outgoing {
     fn remaining(&self) -> usize {
-        self.bytes.len()
+        self.remaining
     }
 
     fn chunk(&self) -> &[u8] {
-        &self.bytes
+        self.pieces.get(self.next).map_or(&[], |piece| &piece[..])
     }
 
-    fn advance(&mut self, count: usize) {
-        self.bytes.advance(count);
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces[self.next..]) {
+            *slice = IoSlice::new(piece);
+            filled += 1;
+        }
+        filled
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        self.remaining -= count;
+        while let Some(piece) = self.pieces.get_mut(self.next) {
+            if count < piece.len() {
+                return piece.advance(count);
+            }
+            count -= piece.len();
+            // What was sent is freed at once: a tensor of TensorFlow's, perhaps.
+            *piece = Bytes::new();
+            self.next += 1;
+        }
     }
 }
 
@@ -113,10 +149,7 @@ impl Responder {
         let Some(mut stream) = self.begin() else {
             return;
         };
-        let outgoing = Outgoing {
-            bytes: frame.0,
-            _in_flight: self.in_flight.take(),
-        };
+        let outgoing = Outgoing::new(frame, self.in_flight.take());
         if stream.send_data(outgoing, false).is_ok() {
             let _ = stream.send_trailers(trailers(None));
         }
@@ -195,16 +228,13 @@ async fn send_all(
 
 /// `None` if the client has gone away.
 async fn send_when_there_is_room(frame: Frame, stream: &mut SendStream<Outgoing>) -> Option<()> {
-    stream.reserve_capacity(frame.0.len());
+    let outgoing = Outgoing::new(frame, None);
+    stream.reserve_capacity(outgoing.remaining);
     while stream.capacity() == 0 {
-        tokio::select! {
-            room = poll_fn(|context| stream.poll_capacity(context)) => { room?.ok()?; }
-        }
+        poll_fn(|context| stream.poll_capacity(context))
+            .await?
+            .ok()?;
     }
-    let outgoing = Outgoing {
-        bytes: frame.0,
-        _in_flight: None,
-    };
     stream.send_data(outgoing, false).ok()
 }
 
@@ -228,3 +258,51 @@ fn beginning() -> Response<()> {
 }
 
 const GRPC_PROTO: HeaderValue = HeaderValue::from_static("application/grpc");
+
+#[cfg(test)]
+mod tests {
+    use super::{Frame, Outgoing};
+    use bytes::{Buf, BufMut, Bytes};
+    use std::io::IoSlice;
+    use wire::Sink;
+
+    fn outgoing() -> (Outgoing, Vec<u8>) {
+        let large = Bytes::from(vec![7; 100_000]);
+        let frame = Frame::new((100_008, 100_000), |segments| {
+            segments.buffer().put_slice(b"head");
+            segments.put_shared(&large);
+            segments.buffer().put_slice(b"tail");
+        });
+        let outgoing = Outgoing::new(frame.unwrap(), None);
+        let mut wanted = vec![0, 0, 1, 0x86, 0xa8];
+        wanted.extend(b"head");
+        wanted.extend(&large[..]);
+        wanted.extend(b"tail");
+        (outgoing, wanted)
+    }
+
+    #[test]
+    fn pieces_are_one_message() {
+        for step in [1, 7, 16_384, 99_999, 100_013] {
+            let (mut outgoing, wanted) = outgoing();
+            let mut sent = Vec::new();
+            while outgoing.has_remaining() {
+                let mut slices = [IoSlice::new(&[]); 4];
+                let filled = outgoing.chunks_vectored(&mut slices);
+                let offered: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+                assert_eq!(offered, outgoing.remaining());
+                let count = step.min(outgoing.chunk().len());
+                sent.extend_from_slice(&outgoing.chunk()[..count]);
+                outgoing.advance(count);
+            }
+            assert_eq!(sent, wanted);
+        }
+    }
+
+    #[test]
+    fn one_step_may_cross_pieces() {
+        let (mut outgoing, wanted) = outgoing();
+        outgoing.advance(100_010);
+        assert_eq!(outgoing.chunk(), &wanted[100_010..]);
+    }
+}

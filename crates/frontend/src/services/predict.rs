@@ -75,14 +75,16 @@ impl PredictWriter {
             .iter()
             .map(|position| signature.outputs[*position].alias.as_str());
         let outputs: SmallVec<[(&str, &Tensor); 8]> = aliases.zip(outputs).collect();
-        let reply = PredictReply {
+        let reply = &PredictReply {
             model_name: &self.model.name,
             version: self.model.version,
             signature_name: &signature.name,
             outputs: &outputs,
             encoding: self.encoding,
         };
-        Frame::new(reply.encoded_len(), |buffer| reply.write(buffer))
+        let reply = reply.measure();
+        let lengths = (reply.encoded_len(), reply.shared_len());
+        Frame::new(lengths, |segments| reply.write(segments))
     }
 }
 
