@@ -34,10 +34,12 @@ mod timings;
 pub use timings::Timings;
 
 mod dispatch;
-pub use dispatch::{Dispatcher, expired};
+pub use dispatch::{Dispatcher, Gauges, expired};
 
 mod cost;
 pub use cost::{Curve, Point, RunMode};
+
+mod queue;
 
 mod tick;
 pub use tick::Tick;
@@ -45,8 +47,8 @@ pub use tick::Tick;
 mod runner;
 pub use runner::RUN_STACK;
 
-mod merge;
-pub use merge::{Feed, FeedData};
+mod batch;
+pub use batch::{Feed, FeedData};
 
 mod reply;
 pub use reply::{Reply, lost};

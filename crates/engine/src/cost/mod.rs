@@ -4,4 +4,4 @@ mod curve;
 pub use curve::{Curve, Point, RunMode};
 
 mod live;
-pub(crate) use live::Cost;
+pub(crate) use live::{Cost, INLINE_LIMIT};
