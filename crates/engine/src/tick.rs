@@ -64,11 +64,6 @@ impl<R: Respond> Tick<R> {
         self.used == 0
     }
 
-    /// Whether nothing is gathered.
-    pub fn is_empty(&self) -> bool {
-        self.gathered.is_empty()
-    }
-
     /// Runs and answers everything gathered.
     pub fn run(&mut self) {
         for at in 0..self.used {
