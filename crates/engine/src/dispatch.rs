@@ -11,7 +11,7 @@ use crate::batch::{self, How, Member};
 use crate::reply::lost;
 use crate::respond::{Outcome, Respond};
 use crate::runner::Runners;
-use crate::{Admission, Call, EngineOptions, RunMode, ServeError};
+use crate::{Admission, Call, EngineOptions, ServeError};
 
 /// Bounds of the hint when to try again.
 const RETRY_HINT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(10));
@@ -19,6 +19,10 @@ const RETRY_HINT: (Duration, Duration) = (Duration::from_millis(1), Duration::fr
 /// The queue is swept for dead requests at most once in this time: each sweep looks at
 /// all that waits.
 const SWEEP_PERIOD: Duration = Duration::from_millis(10);
+
+/// Of so many calls that are not expected to be done in time, one is tried all the same:
+/// what is never run is never measured again, and the expectation may be wrong.
+const HOPELESS_TRIED: u64 = 16;
 
 /// Keeps an outcome for the thread that ran the call.
 struct Keep<'a>(&'a mut Option<Outcome>);
@@ -37,11 +41,7 @@ impl Call {
     /// Runs alone in the calling thread. A panic below is answered as INTERNAL.
     pub fn run(self) -> Outcome {
         let mut kept = None;
-        let mode = match self.deadline {
-            // In the caller's thread nothing ends a run at its deadline.
-            Some(_) if self.model.executor().is_unpredictable() => RunMode::Pool,
-            _ => self.mode(self.rows.unwrap_or(1)),
-        };
+        let mode = self.mode(self.rows.unwrap_or(1));
         let how = How {
             formed: Instant::now(),
             mode,
@@ -86,6 +86,8 @@ pub struct Dispatcher {
     admission: Arc<Admission>,
     default_timeout: Option<Duration>,
     started: Instant,
+    /// Calls that were not expected to be done in time.
+    hopeless: AtomicU64,
     /// When the queue was last swept, in nanoseconds since the start.
     swept: AtomicU64,
 }
@@ -98,6 +100,7 @@ impl Dispatcher {
             admission: Admission::new(options.limits),
             default_timeout: options.default_timeout,
             started: Instant::now(),
+            hopeless: AtomicU64::new(0),
             swept: AtomicU64::new(0),
         })
     }
@@ -163,6 +166,10 @@ impl Dispatcher {
         let wait = self.runners.expected_wait();
         // In this order: the first is seldom true, and the second costs more.
         if own + wait <= left || (own <= left && self.is_inline(call)) {
+            return Ok(());
+        }
+        let hopeless = self.hopeless.fetch_add(1, Ordering::Relaxed) + 1;
+        if hopeless.is_multiple_of(HOPELESS_TRIED) {
             return Ok(());
         }
         Err(ServeError::deadline_exceeded(format!(

@@ -55,3 +55,6 @@ pub use reply::{Reply, lost};
 
 mod executor;
 pub use executor::{Executor, Run};
+
+#[cfg(test)]
+mod testing;

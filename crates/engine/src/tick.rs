@@ -168,3 +168,7 @@ impl<R> Group<R> {
         self.is_batchable && first.is_some_and(|first| GroupOf(first) == GroupOf(call))
     }
 }
+
+#[cfg(test)]
+#[path = "tick_tests.rs"]
+mod tests;

@@ -22,41 +22,56 @@ pub(crate) struct Limit {
 impl Limit {
     /// Of a batch that begins with `call` and holds its I/O thread up.
     pub(crate) fn inline(call: &Call) -> Self {
-        Self::of(
-            call,
-            |curve| curve.rows_within(INLINE_LIMIT),
-            || call.model.cost(call.signature).quick_bytes(call.bytes),
-        )
+        let told = told(call).unwrap_or(usize::MAX);
+        match call.curve() {
+            Some(curve) => Self::of_rows(told.min(curve.rows_within(INLINE_LIMIT))),
+            None => Self {
+                rows: told,
+                bytes: call.model.cost(call.signature).quick_bytes(call.bytes),
+            },
+        }
     }
 
     /// Of a batch that begins with `call` and is run by a runner.
     pub(crate) fn queued(call: &Call) -> Self {
-        Self::of(call, Curve::useful_rows, || {
-            call.model.cost(call.signature).useful_bytes(call.bytes)
-        })
-    }
-
-    fn of(
-        call: &Call,
-        measured: impl FnOnce(&Curve) -> usize,
-        live: impl FnOnce() -> usize,
-    ) -> Self {
-        let told = told(call);
-        match call.curve() {
-            Some(curve) => Self {
-                rows: told.unwrap_or(usize::MAX).min(measured(curve)),
-                bytes: usize::MAX,
-            },
-            None => Self {
-                rows: told.unwrap_or(usize::MAX),
-                bytes: live(),
+        match (told(call), call.curve()) {
+            (told, Some(curve)) => {
+                let rows = told.unwrap_or(usize::MAX).min(curve.useful_rows());
+                // It would be padded up to that in any case.
+                let allowed = &call.model.options().batching.allowed_batch_sizes;
+                let padded = allowed.iter().find(|size| **size >= rows);
+                Self::of_rows(padded.copied().unwrap_or(rows))
+            }
+            (Some(told), None) => Self::of_rows(told),
+            (None, None) => Self {
+                rows: usize::MAX,
+                bytes: call.model.cost(call.signature).useful_bytes(call.bytes),
             },
         }
+    }
+
+    fn of_rows(rows: usize) -> Self {
+        Self {
+            rows,
+            bytes: usize::MAX,
+        }
+    }
+
+    /// Whether a batch of this size may hold no more.
+    pub(crate) fn is_reached(self, rows: usize, bytes: usize) -> bool {
+        rows >= self.rows || bytes >= self.bytes
     }
 
     pub(crate) fn holds(self, rows: usize, bytes: usize) -> bool {
         rows <= self.rows && bytes <= self.bytes
     }
+}
+
+/// Rows of a batch that counts as full where a model is told how many batches may wait:
+/// TensorFlow Serving's default where neither the model's options nor its curve say it.
+pub(crate) fn full_rows(call: &Call) -> usize {
+    let useful = || call.curve().map(Curve::useful_rows);
+    told(call).or_else(useful).unwrap_or(1000).max(1)
 }
 
 /// Most rows of a batch of the model as it was told.

@@ -6,7 +6,7 @@ mod group;
 pub(crate) use group::GroupOf;
 
 mod limit;
-pub(crate) use limit::{Limit, told};
+pub(crate) use limit::{Limit, full_rows, told};
 
 mod pad;
 

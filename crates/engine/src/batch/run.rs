@@ -253,3 +253,7 @@ fn deliver<R: Respond>(members: &mut Vec<Member<R>>, mut ran: Ran) {
         (member, Ok(Answer { outputs, timings }))
     }));
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -6,8 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::full_rows;
-use crate::batch::{GroupOf, Limit, Member};
+use crate::batch::{GroupOf, Limit, Member, full_rows, told};
 use crate::respond::Respond;
 use crate::{Call, ServeError, ServedModel};
 
@@ -43,6 +42,7 @@ struct Entry<R> {
 struct Group<R> {
     entries: VecDeque<Entry<R>>,
     rows: usize,
+    bytes: usize,
 }
 
 /// What was taken out of a lane.
@@ -111,8 +111,10 @@ impl<R: Respond> Lane<R> {
         let full = full_rows(call);
         let waiting = self.rows.get(&call.signature).copied().unwrap_or(0);
         let room = most.saturating_mul(full).saturating_sub(waiting);
-        // A request that is larger than all of the room is let in where nothing waits.
-        if !call.is_batchable() || rows <= room || waiting == 0 {
+        // Larger than all of the room: let in where nothing waits, unless the model was told
+        // how large a batch may be.
+        let is_lone = waiting == 0 && told(call).is_none();
+        if !call.is_batchable() || rows <= room || is_lone {
             return Ok(());
         }
         let full_to = "The batch scheduling queue to which this task was submitted is full";
@@ -138,6 +140,7 @@ impl<R: Respond> Lane<R> {
     pub(super) fn push(&mut self, member: Member<R>, order: u64) -> Duration {
         let share = member.call.share_of_cost();
         let rows = member.call.rows.unwrap_or(1);
+        let bytes = member.call.bytes;
         *self.rows.entry(member.call.signature).or_default() += rows;
         let id = self.group_of(&member.call, order);
         let entry = Entry {
@@ -152,10 +155,12 @@ impl<R: Respond> Lane<R> {
                 place.insert(Group {
                     entries: VecDeque::new(),
                     rows: 0,
+                    bytes: 0,
                 })
             }
         };
         group.rows += rows;
+        group.bytes += bytes;
         group.entries.push_back(entry);
         share
     }
@@ -246,6 +251,7 @@ impl<R: Respond> Lane<R> {
             taken.entries += 1;
             taken.backlog += entry.share;
             group.rows -= rows;
+            group.bytes -= call.bytes;
             subtract(&mut self.rows, call.signature, rows);
             if is_dead {
                 &mut *dead
@@ -279,6 +285,7 @@ impl<R: Respond> Lane<R> {
                 taken.entries += 1;
                 taken.backlog += entry.share;
                 group.rows -= rows;
+                group.bytes -= entry.member.call.bytes;
                 subtract(&mut self.rows, entry.member.call.signature, rows);
                 dead.push(entry.member);
             }
@@ -303,10 +310,10 @@ impl<R: Respond> Lane<R> {
 
 impl<R> Group<R> {
     /// When its batch should run: now (`None`) if it is full, else when its oldest request
-    /// has waited for `timeout`, or has to go for its deadline.
+    /// has waited for `timeout`.
     fn ready_at(&self, timeout: Duration) -> Option<Instant> {
         let front = &self.entries.front()?.member.call;
-        if !front.is_batchable() || self.rows >= full_rows(front) {
+        if !front.is_batchable() || Limit::queued(front).is_reached(self.rows, self.bytes) {
             return None;
         }
         front.checked.checked_add(timeout)

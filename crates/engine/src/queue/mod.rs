@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::batch::{Limit, Member};
+use crate::batch::Member;
 use crate::respond::Respond;
 use crate::{Call, ServeError, ServedModel};
 use lane::{Lane, Ready};
@@ -213,11 +213,6 @@ impl<R: Respond> Queue<R> {
 
 fn lane_id(model: &Arc<ServedModel>) -> LaneId {
     Arc::as_ptr(model).addr()
-}
-
-/// Rows of a batch that counts as full, where a model is told how many may wait.
-fn full_rows(call: &Call) -> usize {
-    Limit::queued(call).rows.max(1)
 }
 
 #[cfg(test)]
