@@ -1,6 +1,6 @@
 //! What a signature's runs have cost so far, by the size of their inputs.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// One slot for each power of two of input bytes.
@@ -11,8 +11,13 @@ const SLOTS: usize = 40;
 pub(crate) const INLINE_LIMIT: Duration = Duration::from_micros(200);
 
 /// After a run of this length where a short one was expected, the signature's runs are
-/// never called quick again. Far more than a busy machine adds by itself.
+/// not called quick for some time: their length may depend on their values.
 const SURPRISE: Duration = Duration::from_millis(50);
+
+/// For so many runs after the first surprise, and twice as many after each further one:
+/// a machine that stood still for a moment costs a model little, one that is slow now
+/// and then is soon left to the runners for good.
+const RUNS_OF_CAUTION: u32 = 1000;
 
 /// Of so many batches that are kept small, one is not.
 const KEPT_SMALL: u32 = 64;
@@ -24,8 +29,10 @@ const KEPT_SMALL: u32 = 64;
 pub(crate) struct Cost {
     /// Microseconds plus one; 0: never measured.
     averages: [AtomicU32; SLOTS],
-    /// Whether a run that should have been short ever was very long.
-    surprised: AtomicBool,
+    /// Runs that should have been short and were very long.
+    surprises: AtomicU32,
+    /// Runs to go before one may be called quick again.
+    caution: AtomicU32,
     /// Batches that were kept small because larger ones were slow once.
     kept_small: AtomicU32,
 }
@@ -34,7 +41,8 @@ impl Cost {
     pub(crate) fn new() -> Self {
         Self {
             averages: [const { AtomicU32::new(0) }; SLOTS],
-            surprised: AtomicBool::new(false),
+            surprises: AtomicU32::new(0),
+            caution: AtomicU32::new(0),
             kept_small: AtomicU32::new(0),
         }
     }
@@ -52,9 +60,15 @@ impl Cost {
         }
     }
 
-    /// Whether a run that should have been short ever was very long.
+    /// Whether a run that should have been short was very long not long ago.
     pub(crate) fn has_surprised(&self) -> bool {
-        self.surprised.load(Ordering::Relaxed)
+        self.caution.load(Ordering::Relaxed) > 0
+    }
+
+    fn surprise(&self) {
+        let doublings = self.surprises.fetch_add(1, Ordering::Relaxed).min(20);
+        self.caution
+            .store(RUNS_OF_CAUTION << doublings, Ordering::Relaxed);
     }
 
     /// Most bytes of a batch that an I/O thread may run, if it may run requests of
@@ -118,7 +132,12 @@ impl Cost {
                 .is_some_and(|cost| cost <= INLINE_LIMIT)
         };
         if elapsed > SURPRISE && was_quick() {
-            self.surprised.store(true, Ordering::Relaxed);
+            self.surprise();
+        } else {
+            let caution = self.caution.load(Ordering::Relaxed);
+            if caution > 0 {
+                self.caution.store(caution - 1, Ordering::Relaxed);
+            }
         }
         let micros = u32::try_from(elapsed.as_micros())
             .unwrap_or(u32::MAX)
@@ -169,6 +188,26 @@ mod tests {
         assert!((10..40).contains(&small), "{small}");
         assert!((8_500..9_500).contains(&large), "{large}");
         assert_eq!(cost.expected(4096), None);
+    }
+
+    #[test]
+    fn a_surprise_is_forgiven_and_each_further_one_takes_longer() {
+        let cost = Cost::new();
+        let quick = Duration::from_micros(20);
+        let runs_until_forgiven = || {
+            for _ in 0..100 {
+                cost.record(128, quick, true);
+            }
+            assert!(!cost.has_surprised());
+            cost.record(128, Duration::from_millis(60), true);
+            let mut runs = 0;
+            while cost.has_surprised() {
+                cost.record(128, quick, true);
+                runs += 1;
+            }
+            runs
+        };
+        assert_eq!([(); 3].map(|()| runs_until_forgiven()), [1000, 2000, 4000]);
     }
 
     #[test]
