@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::metrics::Gauges;
 use crate::{Limits, ServeError};
 
 /// What is let in at the moment; shared by all threads.
@@ -45,6 +46,16 @@ impl Admission {
             rows,
             bytes,
         })
+    }
+
+    /// What is let in at the moment; nothing of it waits for a runner here.
+    pub(crate) fn gauges(&self) -> Gauges {
+        Gauges {
+            requests: self.requests.load(Ordering::Relaxed),
+            rows: self.rows.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            queued: 0,
+        }
     }
 }
 

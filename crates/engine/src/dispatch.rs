@@ -8,6 +8,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::merge::Feed;
+use crate::metrics::{BatchRows, Gauges};
 use crate::reply::lost;
 use crate::respond::{Answer, Outcome};
 use crate::runner::Runners;
@@ -27,8 +28,11 @@ impl Call {
             inputs,
             outputs,
             deadline,
+            arrived,
+            checked,
             ..
         } = self;
+        let running = model.metrics.begin_batch(signature);
         let started = Instant::now();
         let run = AssertUnwindSafe(|| {
             model.executor().run(Run {
@@ -45,9 +49,21 @@ impl Call {
         });
         let execute = started.elapsed();
         model.cost(signature).record(bytes, execute);
-        outcome.map(|outputs| Answer {
+        let outputs = outcome?;
+        let (padding, requests) = (0, 1);
+        running.succeeded(
+            BatchRows {
+                rows,
+                padding,
+                requests,
+            },
+            execute,
+        );
+        Ok(Answer {
             outputs,
             timings: Timings {
+                decode: checked - arrived,
+                queue: started - checked,
                 execute,
                 rows,
                 batch_rows: rows,
@@ -87,6 +103,14 @@ impl Dispatcher {
         let rows = call.rows().unwrap_or(1);
         call.permit = Some(self.admission.admit(rows, call.bytes())?);
         Ok(())
+    }
+
+    /// What is in hand.
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            queued: self.runners.queued(),
+            ..self.admission.gauges()
+        }
     }
 
     /// Whether an I/O thread should run it itself, in its [`crate::Tick`].

@@ -40,6 +40,11 @@ impl Runners {
         })
     }
 
+    /// Calls that wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.as_ref().map_or(0, Sender::len)
+    }
+
     /// Queues a call; the receiver gets its answer, whatever happens.
     pub(crate) fn submit(&self, call: Call) -> Result<oneshot::Receiver<Outcome>, ServeError> {
         let (reply, answer) = Reply::new();
