@@ -34,7 +34,7 @@ impl Admission {
         })
     }
 
-    /// Lets a request in as a whole, or refuses it with RESOURCE_EXHAUSTED and takes
+    /// Lets a request in as a whole, or refuses it with `RESOURCE_EXHAUSTED` and takes
     /// nothing.
     pub fn admit(self: &Arc<Self>, rows: usize, bytes: usize) -> Result<Permit, ServeError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
