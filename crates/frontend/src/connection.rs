@@ -1,4 +1,5 @@
-//! One client's connection: HTTP/2 frames in, requests out, until either side ends it.
+//! One client's connection: HTTP/2 frames or HTTP/1.x in, requests out, until either side
+//! ends it.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -13,6 +14,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::app::App;
 use crate::drain::begun;
+use crate::http1;
+use crate::http1::sniff::{Protocol, Rewound, rewind, sniff};
 use crate::routes;
 use crate::shared_stream::SharedStream;
 
@@ -39,7 +42,34 @@ pub(crate) async fn serve(stream: TcpStream, app: Arc<App>) -> Result<(), hyper:
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
         return Ok(());
     };
-    let stream = SharedStream::new(stream);
+    let mut stream = SharedStream::new(stream);
+    let told = tokio::select! {
+        // What has arrived when the drain begins is still answered.
+        biased;
+        told = sniff(&mut stream) => told,
+        () = begun(app.drain.subscribe()) => return Ok(()),
+    };
+    // A connection that ends, fails or stays silent before it has said what it is.
+    let Ok(Some((protocol, first))) = told else {
+        return Ok(());
+    };
+    let rewound = rewind(first, stream.clone());
+    let traffic = Arc::clone(&app.traffic);
+    let ended = match protocol {
+        Protocol::Http1 => http1::serve(rewound, app).await,
+        Protocol::Http2 => return serve_http2(rewound, stream, app).await,
+    };
+    // HTTP/1.1 also closes first when something is wrong, with the rest still to come.
+    let _lingering = traffic.begin_linger();
+    let _ = tokio::time::timeout(LINGER_LIMIT, stream.linger()).await;
+    ended
+}
+
+async fn serve_http2(
+    rewound: Rewound<SharedStream>,
+    stream: SharedStream,
+    app: Arc<App>,
+) -> Result<(), hyper::Error> {
     let traffic = Arc::clone(&app.traffic);
     let draining = app.drain.subscribe();
     let service = service_fn(move |request| {
@@ -54,7 +84,7 @@ pub(crate) async fn serve(stream: TcpStream, app: Arc<App>) -> Result<(), hyper:
         .max_pending_accept_reset_streams(CONCURRENT_STREAMS as usize)
         .max_local_error_reset_streams(REFUSED_STREAMS)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream.clone()), service);
+        .serve_connection(TokioIo::new(rewound), service);
     let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,

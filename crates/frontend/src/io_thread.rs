@@ -43,11 +43,14 @@ pub(crate) struct IoThread {
 
 impl IoThread {
     /// Starts a thread that serves the connections pushed to its queue.
-    pub(crate) fn start(index: usize, server: Arc<Shared>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        index: usize,
+        traffic: Arc<Traffic>,
+        server: Arc<Shared>,
+    ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let traffic = Arc::<Traffic>::default();
         let app = Arc::new(App {
             traffic: Arc::clone(&traffic),
             server,

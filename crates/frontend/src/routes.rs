@@ -10,10 +10,16 @@ use hyper::body::Incoming;
 
 use crate::app::App;
 use crate::grpc::{self, Call, ReplyBody};
+use crate::http1::pages;
 use crate::services::{health, metadata, model_status, predict, reflection, text};
 
 /// Answers any request; always with a response, even if a handler panics.
 pub(crate) async fn answer(app: Arc<App>, request: Request<Incoming>) -> Response<ReplyBody> {
+    let plain = matches!(*request.method(), Method::GET | Method::HEAD);
+    if plain && !is_grpc(request.headers()) {
+        let (head, _body) = request.into_parts();
+        return pages::answer(&app, &head).await.map(ReplyBody::plain);
+    }
     if !is_grpc(request.headers()) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }

@@ -10,6 +10,7 @@ mod message_stream;
 mod reply;
 pub(crate) use reply::{Frame, Replies, ReplyBody, failure};
 
+pub(crate) mod server_timing;
 mod status;
 pub(crate) use status::cut;
 mod timeout;

@@ -5,17 +5,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use engine::ServeError;
+use engine::{ServeError, Timings};
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::{Body, SizeHint};
 use tokio::sync::mpsc;
 
 use super::message::PREFIX;
-use super::{compression, status};
+use super::{compression, server_timing, status};
 use crate::traffic::InFlight;
 
 /// One message with its prefix, written in one buffer and never copied again.
-pub(crate) struct Frame(BytesMut);
+pub(crate) struct Frame {
+    buffer: BytesMut,
+    timings: Option<Timings>,
+}
 
 impl Frame {
     /// A frame for a message of exactly `length` bytes, written by `write`.
@@ -34,7 +37,20 @@ impl Frame {
         buffer.put_u32(prefix);
         write(&mut buffer);
         debug_assert_eq!(buffer.len(), PREFIX + length);
-        Ok(Self(buffer))
+        Ok(Self {
+            buffer,
+            timings: None,
+        })
+    }
+
+    /// The same, with timings for the trailers.
+    pub(crate) fn with_timings(self, timings: Option<Timings>) -> Self {
+        Self { timings, ..self }
+    }
+
+    /// Bytes of its message.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.buffer.len() - PREFIX
     }
 
     /// A frame of a generated message.
@@ -59,7 +75,7 @@ struct HeldFrame {
 
 impl AsRef<[u8]> for HeldFrame {
     fn as_ref(&self) -> &[u8] {
-        &self.frame.0
+        &self.frame.buffer
     }
 }
 
@@ -69,6 +85,7 @@ pub(crate) enum ReplyBody {
     Unary {
         frame: Option<Bytes>,
         trailers: bool,
+        timings: Option<Timings>,
     },
     /// Frames as they come, then the trailers: an error's, or those of success when the
     /// sender is gone.
@@ -76,12 +93,15 @@ pub(crate) enum ReplyBody {
         frames: mpsc::Receiver<Result<Frame, ServeError>>,
         trailers: bool,
     },
+    /// A page that is none of gRPC: no trailers.
+    Plain(Option<Bytes>),
     /// Nothing: the headers say it all.
     Empty,
 }
 
 impl ReplyBody {
     pub(super) fn unary(frame: Frame, in_flight: InFlight) -> Self {
+        let timings = frame.timings;
         let frame = HeldFrame {
             frame,
             _in_flight: in_flight,
@@ -89,6 +109,7 @@ impl ReplyBody {
         Self::Unary {
             frame: Some(Bytes::from_owner(frame)),
             trailers: true,
+            timings,
         }
     }
 
@@ -97,6 +118,10 @@ impl ReplyBody {
             frames,
             trailers: true,
         }
+    }
+
+    pub(crate) fn plain(page: Bytes) -> Self {
+        Self::Plain((!page.is_empty()).then_some(page))
     }
 
     pub(crate) fn empty() -> Self {
@@ -114,15 +139,23 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
         let data = |bytes| Poll::Ready(Some(Ok(http_body::Frame::data(bytes))));
         match self.get_mut() {
-            Self::Unary { frame, trailers } => match frame.take() {
+            Self::Unary {
+                frame,
+                trailers,
+                timings,
+            } => match frame.take() {
                 Some(bytes) => data(bytes),
-                None => Poll::Ready(end(trailers, None)),
+                None => Poll::Ready(end(trailers, None, *timings)),
             },
             Self::Stream { frames, trailers } => match frames.poll_recv(context) {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(Some(Ok(frame))) => data(frame.0.freeze()),
-                Poll::Ready(Some(Err(error))) => Poll::Ready(end(trailers, Some(&error))),
-                Poll::Ready(None) => Poll::Ready(end(trailers, None)),
+                Poll::Ready(Some(Ok(frame))) => data(frame.buffer.freeze()),
+                Poll::Ready(Some(Err(error))) => Poll::Ready(end(trailers, Some(&error), None)),
+                Poll::Ready(None) => Poll::Ready(end(trailers, None, None)),
+            },
+            Self::Plain(page) => match page.take() {
+                Some(bytes) => data(bytes),
+                None => Poll::Ready(None),
             },
             Self::Empty => Poll::Ready(None),
         }
@@ -131,6 +164,7 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Unary { trailers, .. } | Self::Stream { trailers, .. } => !trailers,
+            Self::Plain(page) => page.is_none(),
             Self::Empty => true,
         }
     }
@@ -145,12 +179,16 @@ impl Body for ReplyBody {
 fn end(
     trailers: &mut bool,
     error: Option<&ServeError>,
+    timings: Option<Timings>,
 ) -> Option<Result<http_body::Frame<Bytes>, Infallible>> {
     std::mem::take(trailers).then(|| {
         let mut headers = HeaderMap::with_capacity(2);
         match error {
             None => status::write_ok(&mut headers),
             Some(error) => status::write(error, &mut headers),
+        }
+        if let Some(timings) = timings {
+            server_timing::write(&timings, &mut headers);
         }
         Ok(http_body::Frame::trailers(headers))
     })

@@ -1,9 +1,13 @@
 //! `tensorflow.serving.PredictionService/Predict`: tensors in, tensors out.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use bytes::Bytes;
+use engine::metrics::{MessageSizes, Tally};
 use engine::{
-    Call as EngineCall, Clock, DEFAULT_SIGNATURE, ModelSelector, ServeError, ServedModel,
-    Signature, Version,
+    Answer, Call as EngineCall, Clock, DEFAULT_SIGNATURE, ModelSelector, ServeError, ServedModel,
+    Signature, Timings, Version,
 };
 use tensor::Tensor;
 use wire::predict::{self, ModelSpec, PredictReply, PredictRequest, WireError};
@@ -25,12 +29,44 @@ const EXPANSION_FLOOR: usize = 64 << 20;
 
 /// Answers one request.
 pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Frame, ServeError> {
+    let arrived = Instant::now();
+    let mut tally = None;
+    let received = message.len();
+    match answer_counted(app, &call, (message, arrived), &mut tally).await {
+        Ok((frame, timings)) => {
+            let sent = frame.message_bytes();
+            if let Some(tally) = tally {
+                tally.succeeded(&timings, MessageSizes { received, sent });
+            }
+            Ok(frame.with_timings(call.wants_timings().then_some(timings)))
+        }
+        Err(error) => {
+            match tally {
+                Some(tally) => tally.failed(error.kind()),
+                None => app.engine.unmatched.record(error.kind()),
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The reply, its counting left to the caller, who gets the `tally` as soon as the model
+/// is known.
+async fn answer_counted(
+    app: &App,
+    call: &Call,
+    (message, arrived): (Bytes, Instant),
+    tally: &mut Option<Tally>,
+) -> Result<(Frame, Timings), ServeError> {
     let request = predict::decode_request(&message).map_err(|error| unreadable(&error))?;
     let spec = request
         .spec
         .ok_or_else(|| ServeError::invalid_argument("Missing ModelSpec"))?;
     let model = app.engine.registry.find(selector(&spec))?;
+    let tally = tally.insert(Tally::new(model));
+    let model = Arc::clone(tally.model());
     let (index, signature) = model.signature(spec.signature_name)?;
+    tally.set_signature(index);
 
     let inputs = decode_inputs(signature, &request, &message, app.max_message_bytes)?;
     let wanted = signature.bind_outputs(&request.output_filter)?;
@@ -39,15 +75,20 @@ pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Fram
         index,
         inputs,
         wanted.clone(),
-        Clock::until(call.deadline()?),
+        Clock {
+            arrived,
+            deadline: call.deadline()?,
+        },
     )?;
-    let outputs = app.engine.dispatcher.dispatch(engine_call).await?.outputs;
+    let Answer { outputs, timings } = app.engine.dispatcher.dispatch(engine_call).await?;
+    let encoding = Instant::now();
 
     let aliases = wanted
         .iter()
         .map(|position| signature.outputs[*position].alias.as_str());
     let outputs: Vec<(&str, &Tensor)> = aliases.zip(&outputs).collect();
-    encode(app, &call, &model, &spec, &outputs)
+    let frame = encode(app, call, &model, &spec, &outputs)?;
+    Ok((frame, timings.written(arrived, encoding)))
 }
 
 fn unreadable(error: &WireError) -> ServeError {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use engine::metrics::{MessageSizes, Tally};
 use engine::{
-    Call as EngineCall, Clock, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError,
+    Answer, Call as EngineCall, Clock, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError,
     ServedModel, Signature, Version,
 };
 use tensor::Tensor;
@@ -25,20 +26,67 @@ const CUT: &str = "...";
 
 /// Answers one request.
 pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Frame, ServeError> {
-    let request: PredictionRequest = grpc::decode(message, "prediction_service.PredictionRequest")?;
+    let unmatched = |error: &ServeError| app.engine.unmatched.record(error.kind());
+    let received = message.len();
+    let request: PredictionRequest =
+        grpc::decode(message, "prediction_service.PredictionRequest").inspect_err(unmatched)?;
     let name = call.metadata(MODEL_KEY).or(app.default_model.as_deref());
-    let deadline = call.deadline()?;
-    let outcome = predict(&app.engine, name, &request.input_data, deadline).await;
-    Frame::of(&match outcome {
-        Ok(prediction) => PredictionResponse {
+    let clock = Clock::until(call.deadline().inspect_err(unmatched)?);
+    let prepared = TextCall::begun(&app.engine, name, &request.input_data, clock)
+        .inspect_err(|error| count_refusal(&app.engine, name, error));
+    match prepared {
+        Ok(prepared) => answer_prepared(app, &call, prepared, (clock.arrived, received)).await,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn answer_prepared(
+    app: &App,
+    call: &Call,
+    TextCall { call: run, reply }: TextCall,
+    (arrived, received): (Instant, usize),
+) -> Result<Frame, ServeError> {
+    let mut tally = Tally::new(Arc::clone(&reply.model));
+    tally.set_signature(reply.signature);
+    let outcome = app.engine.dispatcher.dispatch(run).await;
+    let encoding = Instant::now();
+    let written = outcome.and_then(|Answer { outputs, timings }| {
+        let prediction = reply.write(&outputs)?;
+        let frame = Frame::of(&PredictionResponse {
             prediction,
             error_message: String::new(),
-        },
-        Err(error) => PredictionResponse {
-            prediction: String::new(),
-            error_message: one_sentence(error.message()),
-        },
+        })?;
+        Ok((frame, timings.written(arrived, encoding)))
+    });
+    match written {
+        Ok((frame, timings)) => {
+            let sent = frame.message_bytes();
+            tally.succeeded(&timings, MessageSizes { received, sent });
+            Ok(frame.with_timings(call.wants_timings().then_some(timings)))
+        }
+        Err(error) => {
+            tally.failed(error.kind());
+            failed(&error)
+        }
+    }
+}
+
+fn failed(error: &ServeError) -> Result<Frame, ServeError> {
+    Frame::of(&PredictionResponse {
+        prediction: String::new(),
+        error_message: one_sentence(error.message()),
     })
+}
+
+/// Counts a request that could not be prepared, for the model it named if there is one.
+fn count_refusal(engine: &Engine, name: Option<&str>, error: &ServeError) {
+    match find_model(engine, name) {
+        Ok(model) => {
+            let signature = find_signature(&model).ok().map(|(index, _)| index);
+            model.metrics.record_failure(signature, error.kind());
+        }
+        Err(_none) => engine.unmatched.record(error.kind()),
+    }
 }
 
 /// The message without the places in the graph that TensorFlow lists on further lines,
@@ -50,16 +98,6 @@ fn one_sentence(message: &str) -> String {
     }
     let kept = line.chars().take(MESSAGE_LIMIT - CUT.len());
     kept.chain(CUT.chars()).collect()
-}
-
-async fn predict(
-    engine: &Engine,
-    name: Option<&str>,
-    text: &str,
-    deadline: Option<Instant>,
-) -> Result<String, ServeError> {
-    let TextCall { call, reply } = TextCall::new(engine, name, text, deadline)?;
-    reply.write(&engine.dispatcher.dispatch(call).await?.outputs)
 }
 
 /// A text, ready to run.
@@ -79,6 +117,15 @@ impl TextCall {
         name: Option<&str>,
         text: &str,
         deadline: Option<Instant>,
+    ) -> Result<Self, ServeError> {
+        Self::begun(engine, name, text, Clock::until(deadline))
+    }
+
+    fn begun(
+        engine: &Engine,
+        name: Option<&str>,
+        text: &str,
+        clock: Clock,
     ) -> Result<Self, ServeError> {
         let model = find_model(engine, name)?;
         let (index, signature) = find_signature(&model)?;
@@ -103,7 +150,6 @@ impl TextCall {
             })
             .collect();
         let outputs = (0..signature.outputs.len()).collect();
-        let clock = Clock::until(deadline);
         Ok(Self {
             call: EngineCall::new(Arc::clone(&model), index, inputs, outputs, clock)?,
             reply: TextReply {
