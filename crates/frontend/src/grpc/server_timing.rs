@@ -69,9 +69,9 @@ mod tests {
             queue: Duration::from_nanos(499),
             merge: Duration::from_nanos(500),
             execute: Duration::from_millis(1_234),
-            split: Duration::from_micros(1_000),
+            split: Duration::from_millis(1),
             encode: Duration::from_micros(7_089),
-            total: Duration::from_secs(86_400),
+            total: Duration::from_hours(24),
             rows: 3,
             batch_rows: 64,
         }
