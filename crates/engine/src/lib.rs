@@ -33,6 +33,8 @@ pub use respond::{Answer, Outcome, Respond};
 mod timings;
 pub use timings::Timings;
 
+pub mod metrics;
+
 mod dispatch;
 pub use dispatch::{Dispatcher, Gauges, expired};
 

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::cost::Cost;
+use crate::metrics::ModelMetrics;
 use crate::{Curve, DEFAULT_SIGNATURE, Executor, ModelOptions, ServeError, Signature};
 
 /// A loaded version of a model. Held by every request that runs on it, so that the
@@ -17,6 +18,8 @@ pub struct ServedModel {
     /// Encoded `tensorflow.serving.SignatureDefMap`: the model's signatures as its
     /// file has them, for clients that ask.
     pub signature_def_map: Bytes,
+    /// What is counted of its requests and batches.
+    pub metrics: ModelMetrics,
     signatures: Vec<Signature>,
     costs: Vec<Cost>,
     curves: Vec<OnceLock<Curve>>,
@@ -41,6 +44,7 @@ impl ServedModel {
             name,
             version,
             signature_def_map,
+            metrics: ModelMetrics::new(signatures.len()),
             signatures,
             costs,
             curves,

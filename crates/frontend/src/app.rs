@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engine::Engine;
 
 use crate::drain::Drain;
+use crate::metrics::Metrics;
 use crate::services::reflection::Descriptors;
 use crate::ticker::Ticker;
 use crate::traffic::Traffic;
@@ -31,6 +32,7 @@ impl std::ops::Deref for App {
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) drain: Drain,
+    pub(crate) metrics: Metrics,
     pub(crate) descriptors: Descriptors,
     /// Largest request message, bytes.
     pub(crate) max_message_bytes: usize,

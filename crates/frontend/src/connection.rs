@@ -1,4 +1,5 @@
-//! One client's connection: HTTP/2 frames in, requests out, until either side ends it.
+//! One client's connection: HTTP/2 frames or HTTP/1.x in, requests out, until either side
+//! ends it.
 
 use std::future::{Future, poll_fn};
 use std::net::TcpStream;
@@ -16,6 +17,8 @@ use http::Request;
 use crate::app::App;
 use crate::drain::begun;
 use crate::grpc::Outgoing;
+use crate::http1;
+use crate::http1::sniff::{Protocol, Rewound, rewind, sniff};
 use crate::routes;
 use crate::shared_stream::SharedStream;
 
@@ -38,22 +41,61 @@ const CONCURRENT_STREAMS: u32 = 1024;
 /// which it is closed. The count never falls, and a proxy's connection lives for days.
 const REFUSED_STREAMS: usize = 1 << 20;
 
-/// How long a client may take to say that it speaks HTTP/2. One that connects and is
-/// silent is dropped.
+/// How long a client that speaks HTTP/2 may take to send its settings.
 const HELLO_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long a client may take to read what the kernel still has for it, and to close,
 /// after the last reply to it. One that has stopped reading is not waited for longer.
 const LINGER_LIMIT: Duration = Duration::from_secs(10);
 
+/// How a connection ended that did not end well.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    /// HTTP/2.
+    #[error(transparent)]
+    Http2(#[from] h2::Error),
+    /// HTTP/1.x.
+    #[error(transparent)]
+    Http1(#[from] hyper::Error),
+}
+
 /// Serves a connection until the client closes it, or until the drain, when it
 /// finishes the requests it has and closes.
-pub(crate) async fn serve(stream: TcpStream, app: Rc<App>) -> Result<(), h2::Error> {
+pub(crate) async fn serve(stream: TcpStream, app: Rc<App>) -> Result<(), Broken> {
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
         return Ok(());
     };
-    let stream = SharedStream::new(stream);
-    let Ok(connection) = tokio::time::timeout(HELLO_LIMIT, handshake(stream.clone())).await else {
+    let mut stream = SharedStream::new(stream);
+    let told = tokio::select! {
+        // What has arrived when the drain begins is still answered.
+        biased;
+        told = sniff(&mut stream) => told,
+        () = begun(app.drain.subscribe()) => return Ok(()),
+    };
+    // A connection that ends, fails or stays silent before it has said what it is.
+    let Ok(Some((protocol, first))) = told else {
+        return Ok(());
+    };
+    let rewound = rewind(first, stream.clone());
+    match protocol {
+        Protocol::Http2 => serve_http2(rewound, stream, app).await,
+        Protocol::Http1 => {
+            let traffic = Arc::clone(&app.traffic);
+            let ended = http1::serve(rewound, app).await;
+            // It also closes first when something is wrong, with the rest still to come.
+            let _lingering = traffic.begin_linger();
+            let _ = tokio::time::timeout(LINGER_LIMIT, stream.linger()).await;
+            Ok(ended?)
+        }
+    }
+}
+
+async fn serve_http2(
+    rewound: Rewound<SharedStream>,
+    stream: SharedStream,
+    app: Rc<App>,
+) -> Result<(), Broken> {
+    let Ok(connection) = tokio::time::timeout(HELLO_LIMIT, handshake(rewound)).await else {
         return Ok(());
     };
     let connection = connection?;
@@ -68,9 +110,9 @@ pub(crate) async fn serve(stream: TcpStream, app: Rc<App>) -> Result<(), h2::Err
     Ok(())
 }
 
-fn handshake(
-    stream: SharedStream,
-) -> impl Future<Output = Result<Connection<SharedStream, Outgoing>, h2::Error>> {
+type Http2 = Connection<Rewound<SharedStream>, Outgoing>;
+
+fn handshake(stream: Rewound<SharedStream>) -> impl Future<Output = Result<Http2, h2::Error>> {
     Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -86,7 +128,7 @@ type Accepted = (Request<RecvStream>, SendResponse<Outgoing>);
 
 /// The requests of a connection.
 struct Requests {
-    connection: Connection<SharedStream, Outgoing>,
+    connection: Http2,
     /// Those that one look at the connection found. All are taken off it before any is
     /// answered: each look sends what there is to send, and many replies fit in one
     /// packet.
@@ -95,7 +137,7 @@ struct Requests {
 }
 
 impl Requests {
-    fn new(connection: Connection<SharedStream, Outgoing>) -> Self {
+    fn new(connection: Http2) -> Self {
         Self {
             connection,
             accepted: Vec::new(),

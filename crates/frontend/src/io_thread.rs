@@ -45,11 +45,14 @@ pub(crate) struct IoThread {
 
 impl IoThread {
     /// Starts a thread that serves the connections pushed to its queue.
-    pub(crate) fn start(index: usize, server: Arc<Shared>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        index: usize,
+        traffic: Arc<Traffic>,
+        server: Arc<Shared>,
+    ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let traffic = Arc::<Traffic>::default();
         let (queue, connections) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
         let counted = Arc::clone(&traffic);

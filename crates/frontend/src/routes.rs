@@ -5,17 +5,22 @@ use std::rc::Rc;
 use engine::ServeError;
 use h2::RecvStream;
 use h2::server::SendResponse;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 
 use crate::app::App;
 use crate::grpc::{self, Call, Exchange, Outgoing, RequestBody, Responder};
+use crate::http1::pages;
 use crate::services::{health, inference, metadata, model_status, predict, reflection, text};
 
 /// Answers any request, now or when its message has come and its model has run.
 pub(crate) fn route(app: &Rc<App>, request: Request<RecvStream>, respond: SendResponse<Outgoing>) {
     let (head, body) = request.into_parts();
     if !is_grpc(&head.headers) {
-        return Responder::new(respond, None).refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        return match head.method {
+            Method::GET | Method::HEAD => show_page(app, head, respond),
+            _ => Responder::new(respond, None).refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        };
     }
     if head.method != Method::POST {
         return Responder::new(respond, None).refuse(StatusCode::METHOD_NOT_ALLOWED);
@@ -41,6 +46,15 @@ pub(crate) fn route(app: &Rc<App>, request: Request<RecvStream>, respond: SendRe
             unary(app, path, exchange(respond, Some(in_flight)));
         }
     }
+}
+
+/// Answers a request for a page, as over HTTP/1.1.
+fn show_page(app: &Rc<App>, head: Parts, respond: SendResponse<Outgoing>) {
+    let responder = Responder::new(respond, Some(app.traffic.begin_request()));
+    let app = Rc::clone(app);
+    tokio::task::spawn_local(async move {
+        responder.show(pages::answer(&app, &head).await);
+    });
 }
 
 fn unary(app: &Rc<App>, path: &str, exchange: Exchange) {

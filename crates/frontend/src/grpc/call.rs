@@ -5,7 +5,7 @@ use std::time::Instant;
 use engine::{Clock, ServeError};
 use http::HeaderMap;
 
-use super::timeout;
+use super::{server_timing, timeout};
 
 /// A call's metadata and when it arrived.
 pub(crate) struct Call {
@@ -47,6 +47,11 @@ impl Call {
         })?;
         // Further away than the clock can say is no deadline.
         Ok(self.arrived.checked_add(timeout))
+    }
+
+    /// Whether the caller asks where the time went.
+    pub(crate) fn wants_timings(&self) -> bool {
+        server_timing::is_asked(&self.headers)
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {

@@ -13,6 +13,7 @@ mod message_stream;
 mod reply;
 pub(crate) use reply::{Frame, Outgoing, Replies, Responder};
 
+pub(crate) mod server_timing;
 mod status;
 pub(crate) use status::cut;
 mod timeout;

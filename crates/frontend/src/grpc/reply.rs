@@ -5,20 +5,24 @@ use std::io::IoSlice;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BufMut, Bytes};
-use engine::ServeError;
+use engine::{ServeError, Timings};
 use h2::SendStream;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::mpsc;
 use wire::{Segments, Sink};
 
 use super::message::PREFIX;
-use super::{compression, status};
+use super::{compression, server_timing, status};
 use crate::traffic::InFlight;
 
 /// One message with its prefix, written once; what is large in it stays where it is.
-pub(crate) struct Frame(Segments);
+pub(crate) struct Frame {
+    segments: Segments,
+    /// Of the message.
+    length: usize,
+}
 
 impl Frame {
     /// A frame for a message of exactly `length` bytes, written by `write`; `shared` of
@@ -37,7 +41,12 @@ impl Frame {
         segments.buffer().put_u8(0);
         segments.buffer().put_u32(prefix);
         write(&mut segments);
-        Ok(Self(segments))
+        Ok(Self { segments, length })
+    }
+
+    /// Bytes of its message.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.length
     }
 
     /// A frame of a generated message.
@@ -61,7 +70,14 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     fn new(frame: Frame, in_flight: Option<InFlight>) -> Self {
-        let pieces = frame.0.into_pieces();
+        Self::of(frame.segments.into_pieces(), in_flight)
+    }
+
+    fn page(page: Bytes, in_flight: Option<InFlight>) -> Self {
+        Self::of(smallvec![page], in_flight)
+    }
+
+    fn of(pieces: SmallVec<[Bytes; 2]>, in_flight: Option<InFlight>) -> Self {
         Self {
             remaining: pieces.iter().map(Bytes::len).sum(),
             pieces,
@@ -139,19 +155,32 @@ impl Responder {
 
     /// Answers with one message, or an error. A client that has gone away is no error.
     pub(crate) fn finish(self, outcome: Result<Frame, ServeError>) {
+        self.finish_timed(outcome, None);
+    }
+
+    /// The same, with timings for a caller who asked for them.
+    pub(crate) fn finish_timed(
+        self,
+        outcome: Result<Frame, ServeError>,
+        timings: Option<&Timings>,
+    ) {
         match outcome {
-            Ok(frame) => self.succeed(frame),
+            Ok(frame) => self.succeed(frame, timings),
             Err(error) => self.fail(&error),
         }
     }
 
-    fn succeed(mut self, frame: Frame) {
+    fn succeed(mut self, frame: Frame, timings: Option<&Timings>) {
         let Some(mut stream) = self.begin() else {
             return;
         };
         let outgoing = Outgoing::new(frame, self.in_flight.take());
         if stream.send_data(outgoing, false).is_ok() {
-            let _ = stream.send_trailers(trailers(None));
+            let mut trailers = trailers(None);
+            if let Some(timings) = timings {
+                server_timing::write(timings, &mut trailers);
+            }
+            let _ = stream.send_trailers(trailers);
         }
     }
 
@@ -167,13 +196,26 @@ impl Responder {
         }
     }
 
-    /// Answers a request that is not gRPC's.
-    pub(crate) fn refuse(mut self, code: StatusCode) {
-        if let Some(mut respond) = self.respond.take() {
-            let mut response = Response::new(());
-            *response.status_mut() = code;
-            let _ = respond.send_response(response, true);
+    /// Answers a request that is not gRPC's with a page.
+    pub(crate) fn show(mut self, page: Response<Bytes>) {
+        let Some(mut respond) = self.respond.take() else {
+            return;
+        };
+        let (head, body) = page.into_parts();
+        let is_empty = body.is_empty();
+        let head = Response::from_parts(head, ());
+        if let Ok(mut stream) = respond.send_response(head, is_empty)
+            && !is_empty
+        {
+            let _ = stream.send_data(Outgoing::page(body, self.in_flight.take()), true);
         }
+    }
+
+    /// Answers a request that is not gRPC's with no more than a status.
+    pub(crate) fn refuse(self, code: StatusCode) {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = code;
+        self.show(response);
     }
 
     fn begin(&mut self) -> Option<SendStream<Outgoing>> {

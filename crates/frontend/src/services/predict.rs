@@ -1,8 +1,7 @@
 //! `tensorflow.serving.PredictionService/Predict`: tensors in, tensors out.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
+use engine::metrics::Tally;
 use engine::{
     Call as EngineCall, ModelSelector, Outputs, ServeError, ServedModel, Signature, Version,
 };
@@ -11,7 +10,7 @@ use tensor::Tensor;
 use wire::predict::{self, ModelSpec, PredictReply, PredictRequest, WireError};
 use wire::tensor_proto::{Encoding, TensorProtoError, decode_tensor, tensor_memory};
 
-use super::inference::Writer;
+use super::inference::{Refused, Writer};
 use crate::app::App;
 use crate::grpc::{Call, Frame, Received};
 
@@ -30,22 +29,29 @@ const EXPANSION_FLOOR: usize = 64 << 20;
 pub(crate) fn prepare(
     app: &App,
     received: &Received,
-) -> Result<(EngineCall, Writer), Result<Frame, ServeError>> {
-    read(app, &received.call, &received.message).map_err(Err)
+    tally: &mut Option<Tally>,
+) -> Result<(EngineCall, Writer), Refused> {
+    Ok(read(app, &received.call, &received.message, tally)?)
 }
 
-fn read(app: &App, call: &Call, message: &Bytes) -> Result<(EngineCall, Writer), ServeError> {
+fn read(
+    app: &App,
+    call: &Call,
+    message: &Bytes,
+    tally: &mut Option<Tally>,
+) -> Result<(EngineCall, Writer), ServeError> {
     let request = predict::decode_request(message).map_err(|error| unreadable(&error))?;
     let spec = request
         .spec
         .ok_or_else(|| ServeError::invalid_argument("Missing ModelSpec"))?;
     let model = app.engine.registry.find(selector(&spec))?;
+    let tally = tally.insert(Tally::new(model.clone()));
     let (index, signature) = model.signature(spec.signature_name)?;
+    tally.set_signature(index);
     let inputs = decode_inputs(signature, &request, message, app.max_message_bytes)?;
     let outputs = signature.bind_outputs(&request.output_filter)?;
     let asked = || call.metadata(ENCODING_KEY) == Some(ENCODING_TENSOR_CONTENT);
     let writer = PredictWriter {
-        model: Arc::clone(&model),
         signature: index,
         outputs: outputs.clone(),
         encoding: if app.tensor_content || asked() {
@@ -60,7 +66,6 @@ fn read(app: &App, call: &Call, message: &Bytes) -> Result<(EngineCall, Writer),
 
 /// Writes `PredictResponse`s.
 pub(crate) struct PredictWriter {
-    model: Arc<ServedModel>,
     signature: usize,
     outputs: Outputs,
     encoding: Encoding,
@@ -68,16 +73,20 @@ pub(crate) struct PredictWriter {
 
 impl PredictWriter {
     /// The reply with these outputs, one for each asked for.
-    pub(super) fn write(&self, outputs: &[Tensor]) -> Result<Frame, ServeError> {
-        let signature = &self.model.signatures()[self.signature];
+    pub(super) fn write(
+        &self,
+        model: &ServedModel,
+        outputs: &[Tensor],
+    ) -> Result<Frame, ServeError> {
+        let signature = &model.signatures()[self.signature];
         let aliases = self
             .outputs
             .iter()
             .map(|position| signature.outputs[*position].alias.as_str());
         let outputs: SmallVec<[(&str, &Tensor); 8]> = aliases.zip(outputs).collect();
         let reply = &PredictReply {
-            model_name: &self.model.name,
-            version: self.model.version,
+            model_name: &model.name,
+            version: model.version,
             signature_name: &signature.name,
             outputs: &outputs,
             encoding: self.encoding,

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use engine::metrics::Tally;
 use engine::{
     Call as EngineCall, Clock, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError,
     ServedModel, Signature, Version,
@@ -11,7 +12,7 @@ use tensor::Tensor;
 use wire::proto::prediction_service::{PredictionRequest, PredictionResponse};
 use wire::text::{InputForm, parse_inputs, write_outputs};
 
-use super::inference::Writer;
+use super::inference::{Refused, Writer};
 use crate::app::App;
 use crate::grpc::{self, Frame, Received};
 
@@ -26,29 +27,51 @@ const CUT: &str = "...";
 pub(crate) fn prepare(
     app: &App,
     received: &Received,
-) -> Result<(EngineCall, Writer), Result<Frame, ServeError>> {
+    tally: &mut Option<Tally>,
+) -> Result<(EngineCall, Writer), Refused> {
     let message = received.message.clone();
-    let request: PredictionRequest =
-        grpc::decode(message, "prediction_service.PredictionRequest").map_err(Err)?;
+    let request: PredictionRequest = grpc::decode(message, "prediction_service.PredictionRequest")?;
     let name = received.call.metadata(MODEL_KEY);
     let name = name.or(app.default_model.as_deref());
-    let clock = received.call.clock().map_err(Err)?;
+    let clock = received.call.clock()?;
     match TextCall::new(&app.engine, name, &request.input_data, clock) {
-        Ok(TextCall { call, reply }) => Ok((call, Writer::Text(TextWriter(reply)))),
-        Err(error) => Err(response(Err(error))),
+        Ok(TextCall { call, reply }) => {
+            *tally = Some(tally_of(Arc::clone(&reply.model), Some(reply.signature)));
+            Ok((call, Writer::Text(TextWriter(reply))))
+        }
+        Err(error) => {
+            if let Ok(model) = find_model(&app.engine, name) {
+                let signature = find_signature(&model).ok().map(|(index, _)| index);
+                *tally = Some(tally_of(model, signature));
+            }
+            Err(Refused {
+                kind: error.kind(),
+                reply: response(Err(error)),
+            })
+        }
     }
+}
+
+fn tally_of(model: Arc<ServedModel>, signature: Option<usize>) -> Tally {
+    let mut tally = Tally::new(model);
+    if let Some(signature) = signature {
+        tally.set_signature(signature);
+    }
+    tally
 }
 
 /// Writes `PredictionResponse`s.
 pub(crate) struct TextWriter(TextReply);
 
 impl TextWriter {
-    /// The reply with these outputs, or what went wrong.
+    /// The reply with these outputs, or with what went wrong, and what that was.
     pub(super) fn write(
         &self,
         outputs: Result<Vec<Tensor>, ServeError>,
-    ) -> Result<Frame, ServeError> {
-        response(outputs.and_then(|outputs| self.0.write(&outputs)))
+    ) -> (Result<Frame, ServeError>, Option<Kind>) {
+        let prediction = outputs.and_then(|outputs| self.0.write(&outputs));
+        let failed = prediction.as_ref().err().map(ServeError::kind);
+        (response(prediction), failed)
     }
 }
 
