@@ -171,8 +171,17 @@ class EngineConfig:
                 "tensorflow_dir": str(tensorflow_dir),
                 "op_libraries": [str(path) for path in self.op_library],
                 "runner_threads": self.runner_threads,
-                "intra_op_threads": self.intra_op_threads,
-                "inter_op_threads": self.inter_op_threads,
+                "limits": {"requests": 0, "rows": 0, "bytes": 0},
+                "default_timeout": None,
+                "measuring": {"budget": 2.0, "cache": None},
+                "session": {
+                    "base": None,
+                    "intra_op_threads": self.intra_op_threads,
+                    "inter_op_threads": self.inter_op_threads,
+                    "xla": None,
+                    "gpu_memory_growth": None,
+                    "gpu_memory_fraction": None,
+                },
             }
         )
 
