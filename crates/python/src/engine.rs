@@ -10,7 +10,7 @@ use engine::{
 };
 use frontend::TextCall;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 use tensor::Tensor;
 use tensorflow::{Library, SessionConfig, load_saved_model};
 use wire::signatures::describe;
@@ -42,6 +42,16 @@ impl Engine {
     fn new(py: Python<'_>, options: &str) -> PyResult<Self> {
         let options = EngineOptions::from_json(options)?;
         exit_gate::detach(py, || Self::open(&options)).map_err(serve_error)
+    }
+
+    #[staticmethod]
+    fn default_session_config(py: Python<'_>) -> Bound<'_, PyBytes> {
+        PyBytes::new(py, SessionConfig::default().as_bytes())
+    }
+
+    #[getter]
+    fn session_config<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.session.as_bytes())
     }
 
     #[getter]
