@@ -1,14 +1,14 @@
-"""Reads a file with TensorFlow's `ConfigProto`, in a process of its own: only TensorFlow's
-Python knows the message, and importing it takes seconds that only this file's user pays.
+"""Reads a file with TensorFlow's `ConfigProto`, whose definition is in TensorFlow's Python
+package; in a process of its own, so that its messages meet no others in this one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tensorwire.errors import ConfigError
 from .text_proto import parse_failure, read_bytes
 
 CHILD_SECONDS = 120.0
-"""Importing TensorFlow from a slow disk takes a minute at worst."""
+"""Far more than it takes, from a slow disk on a busy machine."""
 
 ENCODED_SUFFIX = ".pb"
 
@@ -32,7 +32,6 @@ def read_session_config(path: Path, tensorflow_dir: Path, defaults: bytes) -> by
     try:
         child = subprocess.run(  # noqa: S603 (our own module)
             command,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=CHILD_SECONDS,
@@ -40,7 +39,8 @@ def read_session_config(path: Path, tensorflow_dir: Path, defaults: bytes) -> by
         )
     except subprocess.TimeoutExpired:
         raise ConfigError(
-            f"{path} can't be read: TensorFlow was not imported within {CHILD_SECONDS:.0f} s"
+            f"{path} can't be read: TensorFlow's messages did not load within "
+            f"{CHILD_SECONDS:.0f} s"
         ) from None
     answer: dict[str, Any] | None = None
     with contextlib.suppress(ValueError, IndexError):
@@ -57,7 +57,11 @@ def read_session_config(path: Path, tensorflow_dir: Path, defaults: bytes) -> by
 
 
 def _read(path: Path, tensorflow_dir: Path, defaults: bytes) -> bytes:
-    sys.path.insert(0, str(tensorflow_dir.parent))
+    # A package with TensorFlow's modules but without its own start: importing that takes
+    # seconds, and the messages' modules need nothing of it.
+    package = types.ModuleType("tensorflow")
+    package.__path__ = [str(tensorflow_dir)]
+    sys.modules["tensorflow"] = package
     from google.protobuf import text_format
     from tensorflow.core.protobuf import config_pb2
 
@@ -103,18 +107,14 @@ def main(arguments: list[str]) -> int:
     """`session_file FILE TENSORFLOW_DIR DEFAULTS`: the child's side. The last line it
     prints is JSON with the message or the error."""
     path, tensorflow_dir, defaults = arguments
-    # TensorFlow prints where it likes; the answer has a stream of its own.
-    answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
     error, config = None, b""
     try:
         config = _read(Path(path), Path(tensorflow_dir), bytes.fromhex(defaults))
     except ConfigError as failure:
         error = str(failure)
     except ImportError as failure:
-        error = f"{path} can't be read: TensorFlow can't be imported: {failure}"
-    json.dump({"error": error, "config": config.hex()}, answer)
-    answer.close()
+        error = f"{path} can't be read: TensorFlow's messages can't be imported: {failure}"
+    json.dump({"error": error, "config": config.hex()}, sys.stdout)
     return 0 if error is None else 1
 
 
