@@ -17,8 +17,8 @@ from .memory import memory_limit
 from .setting import branch, setting
 
 MAX_REQUESTS = 65_536
-"""Requests at once by default: more than clients that wait for their replies send, and
-few enough that what is kept of each besides its tensors, a few KiB, does no harm."""
+"""Requests at once by default: far more than clients that wait for their replies send,
+and few enough that what is kept of each besides its tensors does no harm."""
 
 MEMORY_SHARE = 4
 """Input tensors may take one part in so many of the memory by default: as much again is
@@ -33,15 +33,17 @@ _count = values.whole_number(values.MAX_COUNT)
 
 @dataclass(frozen=True)
 class SessionConfig:
-    """How TensorFlow uses the machine. What is None is as the file says, else as
-    `ARCHITECTURE.md` says and why."""
+    """How TensorFlow uses the machine. What is None is as the file says, else as the
+    description says. TensorFlow has one set of threads for a process, made for its first
+    session: the first engine's threads count for all."""
 
     HEADING: ClassVar[str] = "TensorFlow's session"
 
     intra_op_threads: int | None = setting(
         None,
         values.optional(_threads),
-        "TensorFlow's threads inside one op; 0: one a core.",
+        "TensorFlow's threads inside one op; 0: one a core, which answers a lone request "
+        "soonest; 1 takes less CPU where many run at once.",
         shown="0",
     )
     inter_op_threads: int | None = setting(
@@ -53,7 +55,8 @@ class SessionConfig:
     xla: bool | None = setting(
         None,
         values.optional(values.flag),
-        "Let XLA compile what it can of every model: on or off.",
+        "Let XLA compile what it can of every model, once for each batch size: on or off. "
+        "On a CPU it is often slower, for convolutions by far.",
         shown="off",
     )
     gpu_memory_growth: bool | None = setting(
