@@ -29,7 +29,8 @@ class EngineSettings(TypedDict, total=False):
 
 class Settings(EngineSettings, total=False):
     """The keyword arguments of `Server` and `serve`; what is left out comes from the
-    environment, else from the defaults of `ServeConfig`."""
+    environment, else from the defaults of `ServeConfig`. `batching` goes for all models,
+    `model_batching` for those it names, and False for either switches it off."""
 
     host: str
     port: int
