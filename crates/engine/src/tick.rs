@@ -87,6 +87,12 @@ impl<R: Respond> Tick<R> {
         if self.used > 0 && self.groups[self.last].takes(call) {
             return self.last;
         }
+        match self.used {
+            // Most ticks have one group, and need no map for it.
+            0 => return self.new_group(true),
+            1 => self.note_first(),
+            _ => {}
+        }
         let mut hash = self.hasher.hash_one(GroupOf(call));
         loop {
             match self.places.get(&hash) {
@@ -98,6 +104,16 @@ impl<R: Respond> Tick<R> {
         }
         self.places.insert(hash, self.used);
         self.new_group(true)
+    }
+
+    /// Notes the place of the only group, as there will be another.
+    fn note_first(&mut self) {
+        let group = &self.groups[0];
+        let first = group.members.first().filter(|_| group.is_batchable);
+        if let Some(first) = first {
+            self.places
+                .insert(self.hasher.hash_one(GroupOf(&first.call)), 0);
+        }
     }
 
     fn new_group(&mut self, is_batchable: bool) -> usize {

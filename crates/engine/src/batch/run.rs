@@ -41,7 +41,7 @@ pub(crate) fn run<R: Respond>(members: &mut Vec<Member<R>>, how: How) {
     if members.len() < 2 || !is_bounded || !plan.is_by_rows || plan.widens != widens {
         return run_each(members, how);
     }
-    match attempt(members, plan, how) {
+    match attempt(members, how, (plan, how.formed)) {
         Ok(ran) => deliver(members, ran),
         Err(Failure::Run(error)) if is_everyones(&error) => {
             answer_each(members.drain(..), |_| Err(error.clone()));
@@ -128,26 +128,29 @@ fn is_everyones(error: &ServeError) -> bool {
 
 /// Runs each alone.
 fn run_each<R: Respond>(members: &mut Vec<Member<R>>, how: How) {
-    let mut how = how;
     let many = members.len() > 1;
     answer_all(members.drain(..).map(|mut member| {
+        let (mut how, mut began) = (how, how.formed);
         if many {
-            let now = Instant::now();
-            how.mode = member.call.mode(member.call.rows.unwrap_or(1));
-            if member.is_dead(now) {
+            began = Instant::now();
+            if member.is_dead(began) {
                 return (member, Err(expired()));
             }
         }
-        let outcome = run_alone(&member, how);
+        // What was faster in the pool as a batch may not be alone.
+        if many && how.mode == RunMode::Pool {
+            how.mode = member.call.mode(member.call.rows.unwrap_or(1));
+        }
+        let outcome = run_alone(&member, how, began);
         (member, outcome)
     }));
 }
 
-fn run_alone<R>(member: &Member<R>, how: How) -> Outcome {
+fn run_alone<R>(member: &Member<R>, how: How, began: Instant) -> Outcome {
     let alone = std::slice::from_ref(member);
-    let ran = match attempt(alone, Plan::new(alone), how) {
+    let ran = match attempt(alone, how, (Plan::new(alone), began)) {
         // It was padded, and its signature is known for what it is only now: not again.
-        Err(Failure::NotByRows(_)) => attempt(alone, Plan::new(alone), how),
+        Err(Failure::NotByRows(_)) => attempt(alone, how, (Plan::new(alone), Instant::now())),
         ran => ran,
     };
     match ran {
@@ -161,12 +164,15 @@ fn run_alone<R>(member: &Member<R>, how: How) -> Outcome {
     }
 }
 
-/// Merges, runs and splits; answers nobody.
-fn attempt<R>(members: &[Member<R>], plan: Plan, how: How) -> Result<Ran, Failure> {
+/// Merges from `began` on, runs and splits; answers nobody.
+fn attempt<R>(
+    members: &[Member<R>],
+    how: How,
+    (plan, began): (Plan, Instant),
+) -> Result<Ran, Failure> {
     let Some(call) = members.first().map(|member| &member.call) else {
         return Err(Failure::Run(lost()));
     };
-    let began = Instant::now();
     let running = call.model.metrics.begin_batch(call.signature);
     let mut merged = began;
     let run = AssertUnwindSafe(|| {

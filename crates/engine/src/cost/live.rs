@@ -11,13 +11,16 @@ const SLOTS: usize = 40;
 pub(crate) const INLINE_LIMIT: Duration = Duration::from_micros(200);
 
 /// After a run of this length where a short one was expected, the signature's runs are
-/// not called quick for some time: their length may depend on their values.
+/// not called quick for a long time. Far more than a busy machine adds by itself.
 const SURPRISE: Duration = Duration::from_millis(50);
 
-/// For so many runs after the first surprise, and twice as many after each further one:
-/// a machine that stood still for a moment costs a model little, one that is slow now
-/// and then is soon left to the runners for good.
-const RUNS_OF_CAUTION: u32 = 1000;
+/// So many short runs later they are again: a container that is held back by its CPU quota
+/// makes a surprise of the best model.
+const SURPRISE_LASTS: u32 = 10_000;
+
+/// A run counts for at most this many times the average: one that was interrupted says
+/// little, and a model that has become slow is found out within a few.
+const OUTLIER: u32 = 8;
 
 /// Of so many batches that are kept small, one is not.
 const KEPT_SMALL: u32 = 64;
@@ -29,10 +32,8 @@ const KEPT_SMALL: u32 = 64;
 pub(crate) struct Cost {
     /// Microseconds plus one; 0: never measured.
     averages: [AtomicU32; SLOTS],
-    /// Runs that should have been short and were very long.
-    surprises: AtomicU32,
-    /// Runs to go before one may be called quick again.
-    caution: AtomicU32,
+    /// Short runs to wait for since a run that should have been short was very long.
+    surprised: AtomicU32,
     /// Batches that were kept small because larger ones were slow once.
     kept_small: AtomicU32,
 }
@@ -41,8 +42,7 @@ impl Cost {
     pub(crate) fn new() -> Self {
         Self {
             averages: [const { AtomicU32::new(0) }; SLOTS],
-            surprises: AtomicU32::new(0),
-            caution: AtomicU32::new(0),
+            surprised: AtomicU32::new(0),
             kept_small: AtomicU32::new(0),
         }
     }
@@ -60,15 +60,9 @@ impl Cost {
         }
     }
 
-    /// Whether a run that should have been short was very long not long ago.
+    /// Whether a run that should have been short was very long, not long ago.
     pub(crate) fn has_surprised(&self) -> bool {
-        self.caution.load(Ordering::Relaxed) > 0
-    }
-
-    fn surprise(&self) {
-        let doublings = self.surprises.fetch_add(1, Ordering::Relaxed).min(20);
-        self.caution
-            .store(RUNS_OF_CAUTION << doublings, Ordering::Relaxed);
+        self.surprised.load(Ordering::Relaxed) > 0
     }
 
     /// Most bytes of a batch that an I/O thread may run, if it may run requests of
@@ -132,12 +126,11 @@ impl Cost {
                 .is_some_and(|cost| cost <= INLINE_LIMIT)
         };
         if elapsed > SURPRISE && was_quick() {
-            self.surprise();
-        } else {
-            let caution = self.caution.load(Ordering::Relaxed);
-            if caution > 0 {
-                self.caution.store(caution - 1, Ordering::Relaxed);
-            }
+            self.surprised.store(SURPRISE_LASTS, Ordering::Relaxed);
+        } else if elapsed <= INLINE_LIMIT && self.has_surprised() {
+            let left = self.surprised.load(Ordering::Relaxed);
+            self.surprised
+                .store(left.saturating_sub(1), Ordering::Relaxed);
         }
         let micros = u32::try_from(elapsed.as_micros())
             .unwrap_or(u32::MAX)
@@ -148,7 +141,7 @@ impl Cost {
             FIRST_DONE => micros + 1,
             // An eighth of the new value: steady against one slow run, and quick to
             // see that a model has become slow.
-            stored => stored - stored / 8 + micros / 8 + 1,
+            stored => stored - stored / 8 + micros.min(stored.saturating_mul(OUTLIER)) / 8 + 1,
         };
         average.store(next, Ordering::Relaxed);
     }
@@ -188,26 +181,6 @@ mod tests {
         assert!((10..40).contains(&small), "{small}");
         assert!((8_500..9_500).contains(&large), "{large}");
         assert_eq!(cost.expected(4096), None);
-    }
-
-    #[test]
-    fn a_surprise_is_forgiven_and_each_further_one_takes_longer() {
-        let cost = Cost::new();
-        let quick = Duration::from_micros(20);
-        let runs_until_forgiven = || {
-            for _ in 0..100 {
-                cost.record(128, quick, true);
-            }
-            assert!(!cost.has_surprised());
-            cost.record(128, Duration::from_millis(60), true);
-            let mut runs = 0;
-            while cost.has_surprised() {
-                cost.record(128, quick, true);
-                runs += 1;
-            }
-            runs
-        };
-        assert_eq!([(); 3].map(|()| runs_until_forgiven()), [1000, 2000, 4000]);
     }
 
     #[test]
