@@ -37,7 +37,7 @@ impl Generator {
             if measured && !shared.take() {
                 return;
             }
-            self.call(number, now, measured).await;
+            self.call(number, None, measured).await;
         }
     }
 }

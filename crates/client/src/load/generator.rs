@@ -182,8 +182,9 @@ impl Generator {
         &self.shared.lanes[self.index]
     }
 
-    /// Makes a call on one of the connections, and counts it if it is measured.
-    pub(crate) async fn call(&self, connection: usize, due: Instant, measured: bool) {
+    /// Makes a call on one of the connections, and counts it if it is measured. `due`
+    /// `None`: when it is sent.
+    pub(crate) async fn call(&self, connection: usize, due: Option<Instant>, measured: bool) {
         let channel = &self.channels[connection % self.channels.len()];
         let sent = Instant::now();
         if measured {
@@ -193,8 +194,7 @@ impl Generator {
         let result = channel.exchange(&shared.request, &shared.options).await;
         if measured {
             let moments = Moments {
-                // A closed loop's request is due when it is sent.
-                due: due.min(sent),
+                due: due.unwrap_or(sent),
                 sent,
                 answered: Instant::now(),
             };

@@ -80,7 +80,7 @@ impl Dispatch<'_> {
         let generator = Arc::clone(self.generator);
         let under_way = UnderWay::new(&self.outstanding);
         self.generator.tasks.spawn(async move {
-            generator.call(turn, due, measured).await;
+            generator.call(turn, Some(due), measured).await;
             drop(under_way);
         });
     }

@@ -55,6 +55,10 @@ mod linux {
     pub(super) struct Timer(Option<AsyncFd<OwnedFd>>);
 
     impl Timer {
+        #[expect(
+            deprecated,
+            reason = "AsyncFd::register is unsafe; what it asks for an OwnedFd keeps"
+        )]
         pub(super) fn new() -> Self {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let timer = timerfd_create(TimerfdClockId::Monotonic, flags);
