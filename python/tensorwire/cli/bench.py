@@ -17,7 +17,7 @@ from .bench_call import BenchCall, Choice, Inputs
 from .bench_figures import Figures
 from .bench_plan import MOST_DEFAULT_CONNECTIONS, Load, number_list, plan_loads
 from .bench_run import run_load
-from .bench_view import describe_load, show
+from .bench_view import describe_loads, show
 from .choice import (
     input_option,
     output_option,
@@ -180,7 +180,7 @@ def bench(
     out = console()
     if not as_json:
         out.print(Text(f"{target}: {call.describe()}"), soft_wrap=True)
-        out.print(Text(describe_load(loads[-1])), soft_wrap=True)
+        out.print(Text(describe_loads(loads)), soft_wrap=True)
     runs, interrupted = _run_all(target, call, loads)
     if as_json:
         asked_json = {"target": target, **call.as_json(), "asked": _asked(loads)}

@@ -81,7 +81,7 @@ class Figures:
             )
         elif load.rate and self.answered and self.per_second("answered") < _KEPT_UP * load.rate:
             found.append(
-                f"{self.per_second('answered'):,.0f} of {load.rate:,g} requests a second were "
+                f"{self.per_second('answered'):,.0f} of {load.rate:,.9g} requests a second were "
                 "answered: the others waited or failed"
             )
         expired = sum(

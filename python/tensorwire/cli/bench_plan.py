@@ -42,15 +42,20 @@ class Load:
     @property
     def name(self) -> str:
         """`concurrency 16` or `1000/s`."""
-        return (
-            f"{self.rate:g}/s" if self.concurrency is None else f"concurrency {self.concurrency}"
-        )
+        if self.rate is not None:
+            return describe_rate(self.rate)
+        return f"concurrency {self.concurrency}"
 
     def to_native(self) -> str:
         """As the core's load test takes it."""
         plan = asdict(self)
         del plan["retries"], plan["server_timings"]
         return json.dumps(plan)
+
+
+def describe_rate(rate: float) -> str:
+    """`2,500/s`."""
+    return f"{rate:,.9g}/s"
 
 
 def plan_loads(

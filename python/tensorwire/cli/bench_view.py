@@ -13,7 +13,7 @@ from rich.text import Text
 from tensorwire.units import format_duration
 
 from .bench_figures import PERCENTILES, Figures
-from .bench_plan import Load
+from .bench_plan import Load, describe_rate
 from .tables import describe_milliseconds, number_table, visible
 
 MOST_BARS = 14
@@ -22,9 +22,12 @@ MOST_BARS = 14
 _BAR_WIDTH = 40
 
 
-def describe_load(load: Load) -> str:
+def describe_loads(loads: Sequence[Load]) -> str:
     """What is done, in a sentence."""
+    load = max(loads, key=lambda each: each.connections)
     over = f"{load.connections} connection{'s' if load.connections > 1 else ''}"
+    if any(each.connections < load.connections for each in loads):
+        over = f"up to {over}"
     if load.threads > 1:
         over += f" and {load.threads} threads"
     if load.rate is None:
@@ -60,7 +63,7 @@ def _load_title(runs: Sequence[Figures]) -> str:
 
 
 def _load_cell(load: Load) -> str:
-    return f"{load.rate:,g}/s" if load.concurrency is None else str(load.concurrency)
+    return str(load.concurrency) if load.rate is None else describe_rate(load.rate)
 
 
 def _throughput(runs: Sequence[Figures]) -> Table:

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -154,8 +155,10 @@ struct Ending(Arc<Shared>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        // The others must not wait for it, nor go on alone.
-        self.0.stopping.cancel();
+        if thread::panicking() {
+            // The others must not wait for it, nor go on alone.
+            self.0.stopping.cancel();
+        }
         self.0.end.one_ended();
     }
 }
