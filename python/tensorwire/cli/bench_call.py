@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,9 +109,7 @@ def _arrays(
     inputs: Inputs, signature: Signature, wanted: Mapping[str, WantedInput]
 ) -> dict[str, NDArray[Any]]:
     """Those given, and random ones for the others that the signature needs."""
-    arrays, _ = batched(
-        wanted, InputReader(wanted, inputs.scale, sys.stdin.buffer).read(inputs.given)
-    )
+    arrays, _ = batched(wanted, InputReader(wanted, inputs.scale).read(inputs.given))
     if inputs.rows is not None:
         if not any(each.has_free_rows for each in wanted.values()):
             raise click.UsageError(

@@ -21,6 +21,9 @@ MOST_BARS = 14
 
 _BAR_WIDTH = 40
 
+_ROOMY = 90
+"""Columns of a terminal on which numbers can stand further apart."""
+
 
 def describe_loads(loads: Sequence[Load]) -> str:
     """What is done, in a sentence."""
@@ -43,14 +46,19 @@ def describe_loads(loads: Sequence[Load]) -> str:
 
 def show(out: Console, runs: Sequence[Figures]) -> None:
     """Shows all of it; the chart for a single load only."""
-    shown: list[RenderableType] = [_throughput(runs), "", _latencies(runs)]
-    if len(runs) == 1 and runs[0].report["histogram"]:
-        shown += ["", Text("latency, and requests", style="bold")]
-        shown.append(_chart(runs[0].report["histogram"], ascii_only=out.options.ascii_only))
+    tables = [_throughput(runs), _latencies(runs)]
     if any(run.phases_ms for run in runs):
-        shown += ["", _phases(runs)]
+        tables.append(_phases(runs))
     if any(run.failed for run in runs):
-        shown += ["", _errors(runs)]
+        tables.append(_errors(runs))
+    shown: list[RenderableType] = []
+    for table in tables:
+        if out.width < _ROOMY:
+            table.padding = 0
+        shown += [table, ""]
+    if len(runs) == 1 and runs[0].report["histogram"]:
+        shown.append(Text("latency, and requests", style="bold"))
+        shown.append(_chart(runs[0].report["histogram"], ascii_only=out.options.ascii_only))
     out.print(Group(*shown))
     for run in runs:
         about = f"{run.load.name}: " if len(runs) > 1 else ""
