@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::client::Grpc;
-use tonic::metadata::MetadataMap;
 
 use crate::address::Address;
 use crate::balance::Balance;
@@ -52,12 +51,15 @@ pub struct CallOptions {
     pub wait_for_ready: bool,
 }
 
+/// What a server sends along with a reply: its headers and trailers.
+pub(crate) type ReplyMetadata = tonic::metadata::MetadataMap;
+
 /// A reply as it came in, with what the server sent along.
 pub(crate) struct RawReply {
     /// The encoded message.
     pub(crate) message: Bytes,
-    /// The reply's headers and trailers.
-    pub(crate) metadata: MetadataMap,
+    /// Beside it.
+    pub(crate) metadata: ReplyMetadata,
     /// Which of the channel's servers answered.
     address: usize,
 }
@@ -65,7 +67,7 @@ pub(crate) struct RawReply {
 #[cfg(test)]
 impl RawReply {
     /// As a server would send it.
-    pub(crate) fn new(message: Bytes, metadata: MetadataMap) -> Self {
+    pub(crate) fn new(message: Bytes, metadata: ReplyMetadata) -> Self {
         Self {
             message,
             metadata,

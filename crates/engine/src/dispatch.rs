@@ -1,127 +1,210 @@
 //! Which thread runs a checked request: the calling I/O thread where that takes
 //! less time than a thread switch is worth, else a runner.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use tensor::{Data, Tensor};
+use tokio::sync::oneshot;
 
-use crate::merge::Feed;
-use crate::reply::{Outcome, lost};
+use crate::batch::{self, How, Member};
+use crate::reply::lost;
+use crate::respond::{Outcome, Respond};
 use crate::runner::Runners;
-use crate::{Run, ServeError, ServedModel};
+use crate::{Admission, Call, EngineOptions, RunMode, ServeError};
 
-/// A request whose names and types are right, ready to run.
-#[derive(Debug)]
-pub struct Call {
-    model: Arc<ServedModel>,
-    signature: usize,
-    inputs: Vec<Tensor>,
-    outputs: Vec<usize>,
-    deadline: Option<Instant>,
+/// Bounds of the hint when to try again.
+const RETRY_HINT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(10));
+
+/// The queue is swept for dead requests at most once in this time: each sweep looks at
+/// all that waits.
+const SWEEP_PERIOD: Duration = Duration::from_millis(10);
+
+/// Keeps an outcome for the thread that ran the call.
+struct Keep<'a>(&'a mut Option<Outcome>);
+
+impl Respond for Keep<'_> {
+    fn is_gone(&mut self) -> bool {
+        false
+    }
+
+    fn respond(self, outcome: Outcome) {
+        *self.0 = Some(outcome);
+    }
 }
 
 impl Call {
-    /// A call of the model's signature of this index. `inputs` has one tensor for
-    /// each of its inputs, in their order (as [`crate::Signature::bind_inputs`] gave
-    /// them); `outputs` are positions among its outputs.
-    pub fn new(
-        model: Arc<ServedModel>,
-        signature: usize,
-        inputs: Vec<Tensor>,
-        outputs: Vec<usize>,
-        deadline: Option<Instant>,
-    ) -> Result<Self, ServeError> {
-        model.signatures()[signature].check_dtypes(&inputs)?;
-        Ok(Self {
-            model,
-            signature,
-            inputs,
-            outputs,
-            deadline,
-        })
-    }
-
-    /// Runs in the calling thread. A panic below is answered as INTERNAL.
+    /// Runs alone in the calling thread. A panic below is answered as INTERNAL.
     pub fn run(self) -> Outcome {
-        if self.has_expired() {
-            return Err(expired());
-        }
-        let bytes = self.input_bytes();
-        let Self {
-            model,
-            signature,
-            inputs,
-            outputs,
-            deadline,
-        } = self;
-        let started = Instant::now();
-        let run = AssertUnwindSafe(|| {
-            model.executor().run(Run {
-                signature,
-                feeds: inputs.into_iter().map(Feed::from_tensor).collect(),
-                outputs: &outputs,
-                deadline,
-            })
-        });
-        let outcome = catch_unwind(run).unwrap_or_else(|_panic| {
-            log::error!("a run of {model:?} panicked");
-            Err(lost())
-        });
-        model.cost(signature).record(bytes, started.elapsed());
-        outcome
-    }
-
-    pub(crate) fn has_expired(&self) -> bool {
-        self.deadline
-            .is_some_and(|deadline| deadline <= Instant::now())
-    }
-
-    fn is_quick(&self) -> bool {
-        self.model.cost(self.signature).is_quick(self.input_bytes())
-            && !self.model.executor().is_unpredictable()
-    }
-
-    fn input_bytes(&self) -> usize {
-        let size = |tensor: &Tensor| match tensor.data() {
-            Data::Fixed(bytes) => bytes.len(),
-            Data::Strings(strings) => strings.iter().map(|string| string.len() + 24).sum(),
+        let mut kept = None;
+        let mode = match self.deadline {
+            // In the caller's thread nothing ends a run at its deadline.
+            Some(_) if self.model.executor().is_unpredictable() => RunMode::Pool,
+            _ => self.mode(self.rows.unwrap_or(1)),
         };
-        self.inputs.iter().map(size).sum()
+        let how = How {
+            formed: Instant::now(),
+            mode,
+            is_timed: true,
+        };
+        let respond = Keep(&mut kept);
+        batch::run(
+            &mut vec![Member {
+                call: self,
+                respond,
+            }],
+            how,
+        );
+        kept.unwrap_or_else(|| Err(lost()))
     }
 }
 
 /// What a caller is told whose deadline passed; TensorFlow's own words for it.
-fn expired() -> ServeError {
+pub fn expired() -> ServeError {
     ServeError::deadline_exceeded("Timed out waiting for notification")
 }
 
-/// Runs calls; one for each server.
+/// What an engine is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Requests let in and not answered.
+    pub requests: usize,
+    /// Their rows.
+    pub rows: usize,
+    /// Bytes of their inputs.
+    pub bytes: usize,
+    /// Requests that wait for a runner; of a large request that is split, its parts.
+    pub queued: usize,
+    /// Batches that runners run; those of I/O threads are not among them.
+    pub running: usize,
+}
+
+/// Lets calls in and chooses who runs them; one for each engine.
 #[derive(Debug)]
 pub struct Dispatcher {
     runners: Runners,
+    admission: Arc<Admission>,
+    default_timeout: Option<Duration>,
+    started: Instant,
+    /// When the queue was last swept, in nanoseconds since the start.
+    swept: AtomicU64,
 }
 
 impl Dispatcher {
-    /// A dispatcher with this many runner threads.
-    pub fn new(runners: usize) -> std::io::Result<Self> {
+    /// A dispatcher with its runner threads.
+    pub fn new(options: &EngineOptions) -> std::io::Result<Self> {
         Ok(Self {
-            runners: Runners::start(runners)?,
+            runners: Runners::start(options.runner_threads)?,
+            admission: Admission::new(options.limits),
+            default_timeout: options.default_timeout,
+            started: Instant::now(),
+            swept: AtomicU64::new(0),
         })
     }
 
-    /// Runs a call and answers; on an I/O thread. Dropping the future abandons the
-    /// call: it is not run if it has not begun.
-    pub async fn dispatch(&self, call: Call) -> Outcome {
-        if call.has_expired() {
+    /// Lets a call in, or refuses it at once: its deadline has passed or will have when
+    /// its turn comes, or the limits are reached. Gives a call without a deadline the
+    /// server's own.
+    pub fn admit(&self, call: &mut Call) -> Result<(), ServeError> {
+        if let (None, Some(timeout)) = (call.deadline, self.default_timeout) {
+            call.deadline = call.arrived.checked_add(timeout);
+        }
+        if call.has_expired(call.checked) {
             return Err(expired());
         }
-        if call.is_quick() {
+        check_size(call)?;
+        self.check_wait(call)?;
+        let rows = call.rows.unwrap_or(1);
+        let permit = self.admission.admit(rows, call.bytes).or_else(|error| {
+            if error.retry_delay().is_some() && self.sweep(call.checked) {
+                return self.admission.admit(rows, call.bytes);
+            }
+            Err(error)
+        });
+        call.permit = Some(permit.map_err(|error| match error.retry_delay() {
+            None => error,
+            Some(_) => error.retry_after(self.retry_hint()),
+        })?);
+        Ok(())
+    }
+
+    /// Whether an I/O thread should run it itself, in its [`crate::Tick`].
+    pub fn is_inline(&self, call: &Call) -> bool {
+        call.is_quick() && !is_for_runners(call)
+    }
+
+    /// Queues an admitted call for the runners. The receiver gets its answer, whatever
+    /// happens; dropping it abandons the call, which is then not run if it has not begun.
+    /// Whoever waits must look at the deadline by itself.
+    pub fn submit(&self, call: Call) -> Result<oneshot::Receiver<Outcome>, ServeError> {
+        self.runners.submit(call)
+    }
+
+    /// What is under way.
+    pub fn gauges(&self) -> Gauges {
+        let in_flight = self.admission.in_flight();
+        let (queued, running) = self.runners.counts();
+        Gauges {
+            requests: in_flight.requests,
+            rows: in_flight.rows,
+            bytes: in_flight.bytes,
+            queued,
+            running,
+        }
+    }
+
+    /// Refuses a call whose answer can't be there in time.
+    fn check_wait(&self, call: &Call) -> Result<(), ServeError> {
+        let Some(deadline) = call.deadline else {
+            return Ok(());
+        };
+        let left = deadline.saturating_duration_since(call.checked);
+        let own = call.known_cost();
+        let wait = self.runners.expected_wait();
+        // In this order: the first is seldom true, and the second costs more.
+        if own + wait <= left || (own <= left && self.is_inline(call)) {
+            return Ok(());
+        }
+        Err(ServeError::deadline_exceeded(format!(
+            "the request would have to wait about {} ms and then run for about {} ms, and its              deadline is in {} ms",
+            wait.as_millis(),
+            own.as_millis(),
+            left.as_millis()
+        )))
+    }
+
+    /// When there may be room again.
+    fn retry_hint(&self) -> Duration {
+        let (least, most) = RETRY_HINT;
+        self.runners.expected_wait().clamp(least, most)
+    }
+
+    /// Takes the dead out of the queue, with their permits; `false`: not now, that was
+    /// done just before.
+    fn sweep(&self, now: Instant) -> bool {
+        let now = now.saturating_duration_since(self.started).as_nanos() as u64;
+        let last = self.swept.load(Ordering::Relaxed);
+        let is_due = Duration::from_nanos(now.saturating_sub(last)) >= SWEEP_PERIOD;
+        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        let is_mine = is_due
+            && self
+                .swept
+                .compare_exchange(last, now, success, failure)
+                .is_ok();
+        if is_mine {
+            self.runners.sweep();
+        }
+        is_mine
+    }
+
+    /// Runs a call and answers, without a tick: for requests that are not worth one.
+    pub async fn dispatch(&self, mut call: Call) -> Outcome {
+        self.admit(&mut call)?;
+        if self.is_inline(&call) {
             return call.run();
         }
         let deadline = call.deadline;
-        let answer = self.runners.submit(call)?;
+        let answer = self.submit(call)?;
         match deadline {
             None => answer.await,
             Some(deadline) => tokio::time::timeout_at(deadline.into(), answer)
@@ -129,6 +212,35 @@ impl Dispatcher {
                 .unwrap_or_else(|_elapsed| Ok(Err(expired()))),
         }
         .unwrap_or_else(|_lost| Err(lost()))
+    }
+}
+
+/// Whether a call is not for an I/O thread however quick it is.
+fn is_for_runners(call: &Call) -> bool {
+    let batching = &call.model.options().batching;
+    let waits = batching
+        .batch_timeout
+        .is_some_and(|timeout| !timeout.is_zero());
+    let splits = batching.enable_large_batch_splitting
+        && batch::told(call).is_some_and(|most| call.rows.is_some_and(|rows| rows > most));
+    call.model.executor().is_unpredictable()
+        || batching.enabled && (waits || splits || batching.num_batch_threads.is_some())
+}
+
+/// Refuses what is larger than a batch may be, where the model was told so;
+/// TensorFlow Serving's text.
+fn check_size(call: &Call) -> Result<(), ServeError> {
+    let batching = &call.model.options().batching;
+    let most = batching
+        .max_batch_size
+        .filter(|_| !batching.enable_large_batch_splitting);
+    match (most, call.rows) {
+        (Some(most), Some(rows)) if rows > most && call.is_batchable() => {
+            Err(ServeError::invalid_argument(format!(
+                "Task size {rows} is larger than maximum input batch size {most}"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

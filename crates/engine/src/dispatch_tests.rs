@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tensor::{DType, Shape, Tensor};
 
 use super::{Call, Dispatcher};
-use crate::merge::FeedData;
+use crate::{Clock, EngineOptions, FeedData, Limits, Outputs};
 use crate::{Executor, Kind, Run, ServeError, ServedModel, Signature, TensorSpec};
 
 /// Answers what its input is, after asking the test what to do.
@@ -58,6 +58,7 @@ fn model_of(executor: impl Executor) -> Arc<ServedModel> {
         outputs: vec![spec],
         defaults: BTreeMap::new(),
         unusable: None,
+        alone: None,
     };
     Arc::new(ServedModel::new(
         ("m".into(), 1),
@@ -65,6 +66,15 @@ fn model_of(executor: impl Executor) -> Arc<ServedModel> {
         Bytes::new(),
         Box::new(executor),
     ))
+}
+
+fn dispatcher() -> Dispatcher {
+    Dispatcher::new(&EngineOptions {
+        runner_threads: 1,
+        limits: Limits::default(),
+        default_timeout: None,
+    })
+    .unwrap()
 }
 
 fn input() -> Tensor {
@@ -77,7 +87,14 @@ fn input() -> Tensor {
 }
 
 fn call(model: &Arc<ServedModel>, deadline: Option<Instant>) -> Call {
-    Call::new(Arc::clone(model), 0, vec![input()], vec![0], deadline).unwrap()
+    Call::new(
+        Arc::clone(model),
+        0,
+        vec![input()],
+        Outputs::from_elem(0, 1),
+        Clock::until(deadline),
+    )
+    .unwrap()
 }
 
 /// An executor that tells which thread it ran on and waits for leave to go on.
@@ -95,9 +112,9 @@ fn gated() -> (Arc<ServedModel>, Receiver<ThreadId>, Sender<()>) {
 
 #[tokio::test]
 async fn answers_what_the_executor_answers() {
-    let dispatcher = Dispatcher::new(1).unwrap();
+    let dispatcher = dispatcher();
     let outputs = dispatcher.dispatch(call(&model(|| Ok(())), None)).await;
-    assert_eq!(outputs.unwrap(), [input()]);
+    assert_eq!(outputs.unwrap().outputs, [input()]);
     let failing = model(|| Err(ServeError::failed_precondition("no table")));
     let error = dispatcher.dispatch(call(&failing, None)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::FailedPrecondition);
@@ -111,7 +128,7 @@ async fn unknown_cost_goes_to_a_runner_and_a_small_one_stays_here() {
         ran_on.send(std::thread::current().id()).unwrap();
         Ok(())
     });
-    let dispatcher = Dispatcher::new(1).unwrap();
+    let dispatcher = dispatcher();
     // The first run is not measured, the second is the first measure.
     for _ in 0..2 {
         dispatcher.dispatch(call(&model, None)).await.unwrap();
@@ -138,7 +155,7 @@ async fn what_may_take_any_time_never_stays_here() {
         act,
         is_unpredictable: true,
     });
-    let dispatcher = Dispatcher::new(1).unwrap();
+    let dispatcher = dispatcher();
     for _ in 0..100 {
         dispatcher.dispatch(call(&looping, None)).await.unwrap();
     }
@@ -156,7 +173,7 @@ async fn what_was_once_very_slow_here_does_not_stay_again() {
         }
         Ok(())
     });
-    let dispatcher = Dispatcher::new(1).unwrap();
+    let dispatcher = dispatcher();
     for _ in 0..1000 {
         dispatcher.dispatch(call(&model, None)).await.unwrap();
     }
@@ -165,7 +182,7 @@ async fn what_was_once_very_slow_here_does_not_stay_again() {
 
 #[tokio::test]
 async fn a_panic_answers_internal_and_costs_no_runner() {
-    let dispatcher = Dispatcher::new(1).unwrap();
+    let dispatcher = dispatcher();
     let panicking = model(|| panic!("as told"));
     for _ in 0..3 {
         let outcome = dispatcher.dispatch(call(&panicking, None)).await;
@@ -181,7 +198,7 @@ async fn a_panic_answers_internal_and_costs_no_runner() {
 
 #[tokio::test]
 async fn a_deadline_answers_while_the_runner_is_busy() {
-    let dispatcher = Dispatcher::new(1).unwrap();
+    let dispatcher = dispatcher();
     let (busy, beginnings, leave) = gated();
     let soon = Instant::now() + Duration::from_millis(20);
     let outcome = dispatcher.dispatch(call(&busy, Some(soon))).await;
@@ -200,7 +217,7 @@ async fn a_deadline_answers_while_the_runner_is_busy() {
 #[tokio::test]
 async fn an_expired_call_is_refused_without_a_run() {
     let model = model(|| panic!("must not run"));
-    let dispatcher = Dispatcher::new(1).unwrap();
+    let dispatcher = dispatcher();
     let outcome = dispatcher
         .dispatch(call(&model, Some(Instant::now())))
         .await;
@@ -210,7 +227,14 @@ async fn an_expired_call_is_refused_without_a_run() {
 #[test]
 fn a_wrong_dtype_makes_no_call() {
     let strings = Tensor::strings(Shape::scalar(), vec![Bytes::new()]).unwrap();
-    let error = Call::new(model(|| Ok(())), 0, vec![strings], vec![0], None).unwrap_err();
+    let error = Call::new(
+        model(|| Ok(())),
+        0,
+        vec![strings],
+        Outputs::from_elem(0, 1),
+        Clock::until(None),
+    )
+    .unwrap_err();
     assert_eq!(
         error.message(),
         "Expects arg[0] to be uint8 but string is provided"

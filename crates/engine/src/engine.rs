@@ -1,6 +1,6 @@
 //! The engine as its callers hold it: what is served, and what runs it.
 
-use crate::{Dispatcher, Registry};
+use crate::{Dispatcher, EngineOptions, Registry};
 
 /// One process's models and the threads that run them.
 #[derive(Debug)]
@@ -9,14 +9,17 @@ pub struct Engine {
     pub registry: Registry,
     /// Runs requests on them.
     pub dispatcher: Dispatcher,
+    /// What it was told.
+    pub options: EngineOptions,
 }
 
 impl Engine {
-    /// An engine without models, with this many runner threads.
-    pub fn new(runners: usize) -> std::io::Result<Self> {
+    /// An engine without models, with its runner threads.
+    pub fn new(options: EngineOptions) -> std::io::Result<Self> {
         Ok(Self {
             registry: Registry::default(),
-            dispatcher: Dispatcher::new(runners)?,
+            dispatcher: Dispatcher::new(&options)?,
+            options,
         })
     }
 }

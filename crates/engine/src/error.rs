@@ -2,6 +2,7 @@
 //! statuses in one table of its own; nothing here knows a protocol.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// What went wrong, by gRPC's and TensorFlow's common list of codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,6 +107,7 @@ impl Kind {
 pub struct ServeError {
     kind: Kind,
     message: Cow<'static, str>,
+    retry_after: Option<Duration>,
 }
 
 macro_rules! constructors {
@@ -123,6 +125,16 @@ impl ServeError {
         Self {
             kind,
             message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The same error with a hint when another try could go well.
+    #[must_use]
+    pub fn retry_after(self, delay: Duration) -> Self {
+        Self {
+            retry_after: Some(delay),
+            ..self
         }
     }
 
@@ -140,6 +152,11 @@ impl ServeError {
     /// What went wrong.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// When another try could go well, if that is known.
+    pub fn retry_delay(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The sentence, in full; protocols cut it to their own limit.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tensor::Tensor;
 
-use crate::{Feed, ServeError};
+use crate::{Feed, RunMode, ServeError};
 
 /// One run of one signature.
 #[derive(Debug)]
@@ -17,13 +17,15 @@ pub struct Run<'a> {
     pub outputs: &'a [usize],
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
+    /// In whose threads, where the executor has the choice.
+    pub mode: RunMode,
 }
 
 /// Runs a loaded model's signatures; one executor a model version.
 ///
 /// Runs may come from many threads at once. Dropping the executor frees the model.
 pub trait Executor: Send + Sync + 'static {
-    /// Runs in the calling thread; answers one tensor for each of `run.outputs`, in
+    /// Runs, and returns when it is done; answers one tensor for each of `run.outputs`, in
     /// their order.
     fn run(&self, run: Run<'_>) -> Result<Vec<Tensor>, ServeError>;
 

@@ -6,6 +6,9 @@
 mod error;
 pub use error::{Kind, ServeError};
 
+mod options;
+pub use options::{Batching, EngineOptions, Limits, ModelOptions};
+
 mod engine;
 pub use engine::Engine;
 
@@ -18,18 +21,37 @@ pub use signature::{DEFAULT_SIGNATURE, InputSource, Signature, TensorSpec};
 mod model;
 pub use model::ServedModel;
 
-mod merge;
-pub use merge::{Feed, FeedData};
+mod admission;
+pub use admission::{Admission, Permit};
+
+mod call;
+pub use call::{Call, Clock, Outputs};
+
+mod respond;
+pub use respond::{Answer, Outcome, Respond};
+
+mod timings;
+pub use timings::Timings;
 
 mod dispatch;
-pub use dispatch::{Call, Dispatcher};
+pub use dispatch::{Dispatcher, Gauges, expired};
 
 mod cost;
+pub use cost::{Curve, Point, RunMode};
+
+mod queue;
+
+mod tick;
+pub use tick::Tick;
 
 mod runner;
 pub use runner::RUN_STACK;
 
+mod batch;
+pub use batch::{Feed, FeedData};
+
 mod reply;
+pub use reply::{Reply, lost};
 
 mod executor;
 pub use executor::{Executor, Run};

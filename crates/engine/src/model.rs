@@ -1,9 +1,11 @@
 //! A loaded model version: what a request needs once the registry has found it.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
 use crate::cost::Cost;
-use crate::{DEFAULT_SIGNATURE, Executor, ServeError, Signature};
+use crate::{Curve, DEFAULT_SIGNATURE, Executor, ModelOptions, ServeError, Signature};
 
 /// A loaded version of a model. Held by every request that runs on it, so that the
 /// executor outlives the last of them.
@@ -17,6 +19,10 @@ pub struct ServedModel {
     pub signature_def_map: Bytes,
     signatures: Vec<Signature>,
     costs: Vec<Cost>,
+    curves: Vec<OnceLock<Curve>>,
+    /// Why signatures run alone that were found while serving not to be for batches.
+    alone: Vec<OnceLock<String>>,
+    options: ModelOptions,
     executor: Box<dyn Executor>,
 }
 
@@ -29,14 +35,30 @@ impl ServedModel {
         executor: Box<dyn Executor>,
     ) -> Self {
         let costs = signatures.iter().map(|_| Cost::new()).collect();
+        let curves = signatures.iter().map(|_| OnceLock::new()).collect();
+        let alone = signatures.iter().map(|_| OnceLock::new()).collect();
         Self {
             name,
             version,
             signature_def_map,
             signatures,
             costs,
+            curves,
+            alone,
+            options: ModelOptions::default(),
             executor,
         }
+    }
+
+    /// The same model with these options.
+    #[must_use]
+    pub fn with_options(self, options: ModelOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// What the engine was told of it.
+    pub fn options(&self) -> &ModelOptions {
+        &self.options
     }
 
     /// The signatures that can be called, and those that can't with their reason.
@@ -67,6 +89,37 @@ impl ServedModel {
             Some(reason) => Err(ServeError::failed_precondition(format!(
                 "Serving signature key \"{name}\" cannot be run: {reason}"
             ))),
+        }
+    }
+
+    /// Keeps what was measured of a signature; the first measure stays.
+    pub fn set_curve(&self, signature: usize, curve: Curve) {
+        if let Some(slot) = self.curves.get(signature) {
+            let _ = slot.set(curve);
+        }
+    }
+
+    /// What was measured of a signature when the model was loaded, if it was.
+    pub fn curve(&self, signature: usize) -> Option<&Curve> {
+        self.curves.get(signature).and_then(OnceLock::get)
+    }
+
+    /// Why a signature's requests run alone, if they do: found at load, or at the first
+    /// batch, whose outputs did not have one row for each of its inputs'.
+    pub fn why_alone(&self, signature: usize) -> Option<&str> {
+        let at_load = self.signatures.get(signature)?.alone.as_deref();
+        at_load.or_else(|| self.alone[signature].get().map(String::as_str))
+    }
+
+    /// Never again batches a signature's requests, for this reason.
+    pub(crate) fn run_alone(&self, signature: usize, reason: &str) {
+        if self.alone[signature].set(reason.to_owned()).is_ok() {
+            log::info!(
+                "{} version {}: requests of signature {} run alone from now on: {reason}",
+                self.name,
+                self.version,
+                self.signatures[signature].name,
+            );
         }
     }
 

@@ -1,32 +1,29 @@
-//! The guard that answers a request however its run ends.
+//! The guard that answers a queued request however its run ends.
 
-use tensor::Tensor;
 use tokio::sync::oneshot;
 
 use crate::ServeError;
+use crate::respond::{Outcome, Respond};
 
-/// A request's outputs in the order it asked for them, or why there are none.
-pub(crate) type Outcome = Result<Vec<Tensor>, ServeError>;
-
-/// The right to answer one request. Dropped unanswered (a panic, a lost queue), it
-/// answers INTERNAL, so that no caller waits for ever.
+/// The right to answer one queued request. Dropped unanswered (a panic, a lost queue),
+/// it answers INTERNAL, so that no caller waits for ever.
 #[derive(Debug)]
-pub(crate) struct Reply(Option<oneshot::Sender<Outcome>>);
+pub struct Reply(Option<oneshot::Sender<Outcome>>);
 
 impl Reply {
     /// A guard and the receiver of its answer.
-    pub(crate) fn new() -> (Self, oneshot::Receiver<Outcome>) {
+    pub fn new() -> (Self, oneshot::Receiver<Outcome>) {
         let (sender, receiver) = oneshot::channel();
         (Self(Some(sender)), receiver)
     }
+}
 
-    /// Whether nobody waits for the answer any more.
-    pub(crate) fn is_abandoned(&self) -> bool {
+impl Respond for Reply {
+    fn is_gone(&mut self) -> bool {
         self.0.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
-    /// Answers. A caller that has gone away is no error.
-    pub(crate) fn send(mut self, outcome: Outcome) {
+    fn respond(mut self, outcome: Outcome) {
         if let Some(sender) = self.0.take() {
             let _ = sender.send(outcome);
         }
@@ -42,7 +39,7 @@ impl Drop for Reply {
 }
 
 /// What a caller is told whose run ended without an answer.
-pub(crate) fn lost() -> ServeError {
+pub fn lost() -> ServeError {
     ServeError::internal("the run ended without an answer; this is a bug in TensorWire")
 }
 
@@ -50,6 +47,7 @@ pub(crate) fn lost() -> ServeError {
 mod tests {
     use super::Reply;
     use crate::Kind;
+    use crate::respond::Respond;
 
     #[test]
     fn dropped_unanswered_it_still_answers() {
@@ -61,10 +59,9 @@ mod tests {
 
     #[test]
     fn knows_that_nobody_waits() {
-        let (reply, receiver) = Reply::new();
-        assert!(!reply.is_abandoned());
+        let (mut reply, receiver) = Reply::new();
+        assert!(!reply.is_gone());
         drop(receiver);
-        assert!(reply.is_abandoned());
-        reply.send(Ok(vec![]));
+        assert!(reply.is_gone());
     }
 }

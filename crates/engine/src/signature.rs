@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tensor::{DType, Tensor};
 
-use crate::ServeError;
+use crate::{Outputs, ServeError};
 
 /// The signature that is meant where a request names none.
 pub const DEFAULT_SIGNATURE: &str = "serving_default";
@@ -48,6 +48,8 @@ pub struct Signature {
     pub defaults: BTreeMap<String, Tensor>,
     /// Why it can't be run, if it can't.
     pub unusable: Option<String>,
+    /// Why its requests are never batched, if they are not: found at load.
+    pub alone: Option<String>,
 }
 
 impl Signature {
@@ -103,11 +105,11 @@ impl Signature {
 
     /// Positions among the signature's outputs of those that `filter` names, in its
     /// order; all of them where it is empty.
-    pub fn bind_outputs(&self, filter: &[&str]) -> Result<Vec<usize>, ServeError> {
+    pub fn bind_outputs(&self, filter: &[&str]) -> Result<Outputs, ServeError> {
         if filter.is_empty() {
             return Ok((0..self.outputs.len()).collect());
         }
-        let mut positions = Vec::with_capacity(filter.len().min(self.outputs.len()));
+        let mut positions = Outputs::new();
         for alias in filter {
             let position = self
                 .outputs
@@ -228,6 +230,7 @@ mod tests {
                 .map(|alias| ((*alias).to_owned(), value.clone()))
                 .collect::<BTreeMap<_, _>>(),
             unusable: None,
+            alone: None,
         }
     }
 
@@ -280,8 +283,8 @@ mod tests {
     #[test]
     fn output_filter() {
         let signature = signature(&["x"], &[]);
-        assert_eq!(signature.bind_outputs(&[]).unwrap(), [0, 1]);
-        assert_eq!(signature.bind_outputs(&["z"]).unwrap(), [1]);
+        assert_eq!(signature.bind_outputs(&[]).unwrap()[..], [0, 1]);
+        assert_eq!(signature.bind_outputs(&["z"]).unwrap()[..], [1]);
         assert_eq!(
             signature.bind_outputs(&["foo"]).unwrap_err().message(),
             "output tensor alias not found in signature: foo \

@@ -6,12 +6,15 @@ use engine::Engine;
 
 use crate::drain::Drain;
 use crate::services::reflection::Descriptors;
+use crate::ticker::Ticker;
 use crate::traffic::Traffic;
 
 /// A server's state as one I/O thread sees it.
 pub(crate) struct App {
     /// What this thread has in hand.
     pub(crate) traffic: Arc<Traffic>,
+    /// The requests that this thread runs itself.
+    pub(crate) ticker: Ticker,
     /// Shared by all threads.
     pub(crate) server: Arc<Shared>,
 }

@@ -20,6 +20,7 @@ mod routes;
 
 mod app;
 mod grpc;
+mod ticker;
 
 mod services;
 pub use services::text::{TextCall, TextReply};

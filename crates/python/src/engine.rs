@@ -6,7 +6,8 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use engine::{
-    Call, Kind, ModelSelector, Registry, ServeError, ServedModel, Signature, Version, VersionStatus,
+    Call, Clock, EngineOptions as CoreOptions, Kind, Limits, ModelSelector, Registry, ServeError,
+    ServedModel, Signature, Version, VersionStatus,
 };
 use frontend::TextCall;
 use pyo3::prelude::*;
@@ -138,8 +139,9 @@ impl Engine {
 
     fn predict_text(&self, py: Python<'_>, name: Option<&str>, text: &str) -> PyResult<String> {
         exit_gate::detach(py, || {
-            let TextCall { call, reply } = TextCall::new(self.models()?, name, text, None)?;
-            reply.write(&call.run()?)
+            let TextCall { call, reply } =
+                TextCall::new(self.models()?, name, text, Clock::until(None))?;
+            reply.write(&call.run()?.outputs)
         })
         .map_err(serve_error)
     }
@@ -155,7 +157,12 @@ impl Engine {
             0 => available_parallelism().map_or(1, usize::from),
             count => count,
         };
-        let engine = engine::Engine::new(runners).map_err(|error| {
+        let core = CoreOptions {
+            runner_threads: runners,
+            limits: Limits::default(),
+            default_timeout: None,
+        };
+        let engine = engine::Engine::new(core).map_err(|error| {
             ServeError::resource_exhausted(format!("cannot start {runners} threads: {error}"))
         })?;
         Ok(Self {
@@ -203,12 +210,15 @@ fn run(
         index,
         tensors,
         positions.clone(),
-        deadline,
+        Clock::until(deadline),
     )?;
     let aliases = positions
         .iter()
         .map(|position| signature.outputs[*position].alias.clone());
-    Ok(aliases.zip(call.run()?).map(OwnedTensor::new).collect())
+    Ok(aliases
+        .zip(call.run()?.outputs)
+        .map(OwnedTensor::new)
+        .collect())
 }
 
 /// One tensor for each of the signature's inputs.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use engine::{Executor, Run, ServeError, Signature};
+use engine::{Executor, Run, RunMode, ServeError, Signature};
 use smallvec::SmallVec;
 use tensor::Tensor;
 
@@ -81,8 +81,8 @@ pub(crate) struct ModelExecutor {
     session: Session,
     plans: Vec<Plan>,
     outline: Outline,
-    /// For runs without a deadline.
-    untimed: RunOptions,
+    /// For runs without a deadline, in the caller's thread and in the pool.
+    untimed: [RunOptions; 2],
 }
 
 impl ModelExecutor {
@@ -102,15 +102,16 @@ impl ModelExecutor {
             session,
             plans,
             outline: model.outline,
-            untimed: RunOptions::new(RunThreads::Caller, None),
+            untimed: [RunThreads::Caller, RunThreads::Pool]
+                .map(|threads| RunOptions::new(threads, None)),
         };
         (executor, signatures)
     }
 
     /// In the caller's thread TensorFlow looks at the time only once that thread is
     /// done, so that a loop would run to its end, or for ever.
-    fn timed_options(&self, deadline: Instant) -> RunOptions {
-        let threads = if self.outline.has_loops {
+    fn timed_options(&self, mode: RunMode, deadline: Instant) -> RunOptions {
+        let threads = if self.outline.has_loops || mode == RunMode::Pool {
             RunThreads::Pool
         } else {
             RunThreads::Caller
@@ -150,8 +151,14 @@ impl Executor for ModelExecutor {
             some = set.iter().map(|at| plan.fetches[*at]).collect();
             &*some
         };
-        let timed = run.deadline.map(|deadline| self.timed_options(deadline));
-        let options = timed.as_ref().unwrap_or(&self.untimed);
+        let timed = run
+            .deadline
+            .map(|deadline| self.timed_options(run.mode, deadline));
+        let untimed = match run.mode {
+            RunMode::Caller => &self.untimed[0],
+            RunMode::Pool => &self.untimed[1],
+        };
+        let options = timed.as_ref().unwrap_or(untimed);
         // SAFETY: the plan was made in `new`, from the graph of this session.
         let outputs = unsafe { self.session.run((&plan.feeds, &inputs), fetches, options) }?;
         let mut tensors = Vec::with_capacity(outputs.len());

@@ -45,6 +45,7 @@ impl Resolved {
                 outputs,
                 defaults,
                 unusable,
+                alone: None,
             },
             feeds,
             fetches,

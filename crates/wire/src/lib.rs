@@ -10,5 +10,8 @@ pub mod text;
 
 pub mod signatures;
 
+mod segments;
+pub use segments::{Segments, Sink};
+
 mod protobuf;
 pub use protobuf::Malformed;

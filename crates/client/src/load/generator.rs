@@ -201,7 +201,7 @@ impl Generator {
                 sent,
                 answered: Instant::now(),
             };
-            lock(&self.lane().tally).count(moments, shared.request.message.len(), &result);
+            lock(&self.lane().tally).count(moments, shared.request.message_bytes(), &result);
         }
     }
 

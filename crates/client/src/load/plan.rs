@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tonic::Code;
+use crate::Code;
 
 use crate::error::ClientError;
 

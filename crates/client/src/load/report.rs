@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Code;
 use serde::Serialize;
-use tonic::Code;
 
 use super::generator::Effort;
 use super::tally::{Failures, Tally, Times};

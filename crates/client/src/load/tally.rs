@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::Code;
+use crate::channel::ReplyMetadata;
 use hdrhistogram::Histogram;
-use tonic::Code;
-use tonic::metadata::MetadataMap;
 
 use super::server_timing::{SERVER_TIMING_KEY, phases};
 use crate::channel::RawReply;
@@ -137,7 +137,7 @@ impl Tally {
         failures.longest = failures.longest.max(took);
     }
 
-    fn count_phases(&mut self, metadata: &MetadataMap) {
+    fn count_phases(&mut self, metadata: &ReplyMetadata) {
         for header in metadata.get_all(SERVER_TIMING_KEY) {
             for (name, millis) in header.to_str().into_iter().flat_map(phases) {
                 if !self.phases.contains_key(name) {
@@ -214,9 +214,9 @@ pub(crate) fn merge(sum: &mut Times, part: &Times) {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use crate::Code;
+    use crate::channel::ReplyMetadata;
     use bytes::Bytes;
-    use tonic::Code;
-    use tonic::metadata::MetadataMap;
 
     use super::{Moments, Tally};
     use crate::channel::RawReply;
@@ -233,7 +233,7 @@ mod tests {
     }
 
     fn reply(timing: &'static str) -> RawReply {
-        let mut metadata = MetadataMap::new();
+        let mut metadata = ReplyMetadata::new();
         metadata.append("server-timing", timing.parse().unwrap());
         RawReply::new(Bytes::from_static(b"reply"), metadata)
     }
@@ -281,7 +281,7 @@ mod tests {
     fn a_server_that_invents_phases_fills_no_memory() {
         let mut tally = Tally::new().unwrap();
         for number in 0..100 {
-            let mut metadata = MetadataMap::new();
+            let mut metadata = ReplyMetadata::new();
             let timing = format!("phase{number};dur=1");
             metadata.append("server-timing", timing.parse().unwrap());
             let reply = RawReply::new(Bytes::new(), metadata);

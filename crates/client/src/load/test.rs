@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::Code;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::TaskTracker;
-use tonic::Code;
 
 use super::generator::{Generator, Lane, Shared, Span, lock};
 use super::plan::{LoadPlan, share};

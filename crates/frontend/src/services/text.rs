@@ -2,19 +2,18 @@
 //! wrong is told in the reply's `error_message`; the call itself goes well.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use bytes::Bytes;
 use engine::{
-    Call as EngineCall, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError, ServedModel,
-    Signature, Version,
+    Call as EngineCall, Clock, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError,
+    ServedModel, Signature, Version,
 };
 use tensor::Tensor;
 use wire::proto::prediction_service::{PredictionRequest, PredictionResponse};
 use wire::text::{InputForm, parse_inputs, write_outputs};
 
+use super::inference::Writer;
 use crate::app::App;
-use crate::grpc::{self, Call, Frame};
+use crate::grpc::{self, Frame, Received};
 
 /// The metadata that names the model.
 const MODEL_KEY: &str = "model";
@@ -23,13 +22,38 @@ const MODEL_KEY: &str = "model";
 const MESSAGE_LIMIT: usize = 1024;
 const CUT: &str = "...";
 
-/// Answers one request.
-pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Frame, ServeError> {
-    let request: PredictionRequest = grpc::decode(message, "prediction_service.PredictionRequest")?;
-    let name = call.metadata(MODEL_KEY).or(app.default_model.as_deref());
-    let deadline = call.deadline()?;
-    let outcome = predict(&app.engine, name, &request.input_data, deadline).await;
-    Frame::of(&match outcome {
+/// What to run for one request, and what writes its reply.
+pub(crate) fn prepare(
+    app: &App,
+    received: &Received,
+) -> Result<(EngineCall, Writer), Result<Frame, ServeError>> {
+    let message = received.message.clone();
+    let request: PredictionRequest =
+        grpc::decode(message, "prediction_service.PredictionRequest").map_err(Err)?;
+    let name = received.call.metadata(MODEL_KEY);
+    let name = name.or(app.default_model.as_deref());
+    let clock = received.call.clock().map_err(Err)?;
+    match TextCall::new(&app.engine, name, &request.input_data, clock) {
+        Ok(TextCall { call, reply }) => Ok((call, Writer::Text(TextWriter(reply)))),
+        Err(error) => Err(response(Err(error))),
+    }
+}
+
+/// Writes `PredictionResponse`s.
+pub(crate) struct TextWriter(TextReply);
+
+impl TextWriter {
+    /// The reply with these outputs, or what went wrong.
+    pub(super) fn write(
+        &self,
+        outputs: Result<Vec<Tensor>, ServeError>,
+    ) -> Result<Frame, ServeError> {
+        response(outputs.and_then(|outputs| self.0.write(&outputs)))
+    }
+}
+
+fn response(prediction: Result<String, ServeError>) -> Result<Frame, ServeError> {
+    Frame::of(&match prediction {
         Ok(prediction) => PredictionResponse {
             prediction,
             error_message: String::new(),
@@ -52,16 +76,6 @@ fn one_sentence(message: &str) -> String {
     kept.chain(CUT.chars()).collect()
 }
 
-async fn predict(
-    engine: &Engine,
-    name: Option<&str>,
-    text: &str,
-    deadline: Option<Instant>,
-) -> Result<String, ServeError> {
-    let TextCall { call, reply } = TextCall::new(engine, name, text, deadline)?;
-    reply.write(&engine.dispatcher.dispatch(call).await?)
-}
-
 /// A text, ready to run.
 #[derive(Debug)]
 pub struct TextCall {
@@ -78,7 +92,7 @@ impl TextCall {
         engine: &Engine,
         name: Option<&str>,
         text: &str,
-        deadline: Option<Instant>,
+        clock: Clock,
     ) -> Result<Self, ServeError> {
         let model = find_model(engine, name)?;
         let (index, signature) = find_signature(&model)?;
@@ -104,7 +118,7 @@ impl TextCall {
             .collect();
         let outputs = (0..signature.outputs.len()).collect();
         Ok(Self {
-            call: EngineCall::new(Arc::clone(&model), index, inputs, outputs, deadline)?,
+            call: EngineCall::new(Arc::clone(&model), index, inputs, outputs, clock)?,
             reply: TextReply {
                 signature: index,
                 drop_batch: parsed.batch_added,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use engine::{Call, InputSource, ServeError, ServedModel};
+use engine::{Call, Clock, InputSource, ServeError, ServedModel};
 use tensor::{DType, Data, Shape, Tensor};
 use tensorflow::{Library, SessionOptions, load_saved_model};
 
@@ -71,7 +71,15 @@ impl<'a> Request<'a> {
             })
             .collect();
         let outputs = signature.bind_outputs(self.outputs)?;
-        Call::new(Arc::clone(model), index, inputs, outputs, self.deadline)?.run()
+        Call::new(
+            Arc::clone(model),
+            index,
+            inputs,
+            outputs,
+            Clock::until(self.deadline),
+        )?
+        .run()
+        .map(|answer| answer.outputs)
     }
 }
 

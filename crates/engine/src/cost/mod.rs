@@ -1,0 +1,7 @@
+//! What runs cost: measured when the model is loaded, and followed while it serves.
+
+mod curve;
+pub use curve::{Curve, Point, RunMode};
+
+mod live;
+pub(crate) use live::{Cost, INLINE_LIMIT};
