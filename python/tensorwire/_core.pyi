@@ -190,6 +190,45 @@ class Channel:
     def close(self) -> None:
         """Ends calls under way with CANCELLED and closes the connections."""
 
+@final
+class LoadTest:
+    """One request sent again and again, by threads of its own, over connections of its own.
+    Ends with its last reference at the latest."""
+
+    def __new__(
+        cls,
+        addresses: Sequence[str],
+        options: str,
+        request: Request,
+        plan: str,
+        metadata: Sequence[tuple[str, str | bytes]],
+    ) -> LoadTest:
+        """Starts it. `options` as for `Channel`. `plan` is JSON: concurrency (callers, each
+        of which waits for its answer) or rate (requests a second, whatever becomes of them),
+        the other null; arrival ("constant" or "poisson") and max_outstanding (beyond which
+        requests are not sent, but counted), for a rate; warmup (seconds that are not
+        measured), duration (seconds) and requests (how many), one of which may be null;
+        connections; threads; timeout (seconds for each call, or null).
+
+        Raises NativeError INVALID_ARGUMENT for a plan that can't be.
+        """
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for its end, no longer than `seconds`. True: it has ended."""
+
+    def report(self) -> str:
+        """Its figures so far, as JSON: an object with stage ("connecting", "warming_up",
+        "measuring", "finishing" or "ended"), seconds, counts of requests (sent, answered,
+        failed, outstanding, unsent_outstanding, unsent_late), bytes_sent, bytes_received,
+        latency_ms (from when a request was due), histogram, errors, phases_ms (the
+        server's own, if it told them), generator and recent (since the last report)."""
+
+    def stop(self) -> None:
+        """Sends no more; what is under way is still waited for."""
+
+    def cancel(self) -> None:
+        """Gives up what is under way too."""
+
 def build_info() -> dict[str, str]:
     """The core's version, build profile and target."""
 
@@ -197,6 +236,7 @@ __all__ = [
     "Call",
     "Channel",
     "Engine",
+    "LoadTest",
     "NativeError",
     "Request",
     "Server",

@@ -51,6 +51,31 @@ pub struct CallOptions {
     pub wait_for_ready: bool,
 }
 
+/// What a server sends along with a reply: its headers and trailers.
+pub(crate) type ReplyMetadata = tonic::metadata::MetadataMap;
+
+/// A reply as it came in, with what the server sent along.
+pub(crate) struct RawReply {
+    /// The encoded message.
+    pub(crate) message: Bytes,
+    /// Beside it.
+    pub(crate) metadata: ReplyMetadata,
+    /// Which of the channel's servers answered.
+    address: usize,
+}
+
+#[cfg(test)]
+impl RawReply {
+    /// As a server would send it.
+    pub(crate) fn new(message: Bytes, metadata: ReplyMetadata) -> Self {
+        Self {
+            message,
+            metadata,
+            address: 0,
+        }
+    }
+}
+
 /// Where a call has got to, for the message if its deadline passes there.
 #[derive(Default)]
 struct Progress<'a> {
@@ -96,6 +121,20 @@ impl Channel {
         request: &Request,
         options: &CallOptions,
     ) -> Result<Reply, ClientError> {
+        let result = match self.exchange(request, options).await {
+            Ok(reply) => self.read(request, &reply),
+            Err(error) => Err(error),
+        };
+        result.or_else(|error| Reply::from_error(request.method, &error).ok_or(error))
+    }
+
+    /// Makes a call, and leaves its reply undecoded. Any tokio runtime will do, if all of
+    /// the channel's calls run on it.
+    pub(crate) async fn exchange(
+        &self,
+        request: &Request,
+        options: &CallOptions,
+    ) -> Result<RawReply, ClientError> {
         self.check(request)?;
         let live = self.live.get_or_try_make(|| self.connect())?;
         if self.closed.load(Ordering::SeqCst) {
@@ -114,15 +153,14 @@ impl Channel {
                 .and_then(|timeout| Instant::now().checked_add(timeout)),
         };
         let mut progress = Progress::default();
-        let result = tokio::select! {
+        tokio::select! {
             biased;
             () = live.closing.cancelled() => {
                 let message = "the client was closed during the call";
                 Err(ClientError::at(Code::Cancelled, message, progress.address))
             }
             result = attempts.run(&mut progress) => result,
-        };
-        result.or_else(|error| Reply::from_error(request.method, &error).ok_or(error))
+        }
     }
 
     /// Ends calls under way with CANCELLED and closes the connections. Later calls fail.
@@ -149,6 +187,15 @@ impl Channel {
         Ok(())
     }
 
+    fn read(&self, request: &Request, reply: &RawReply) -> Result<Reply, ClientError> {
+        let limit = self.options.max_message_bytes;
+        Reply::decode(request.method, &reply.message, limit).map_err(|why| {
+            let address = self.addresses[reply.address].name.as_str();
+            let message = format!("the reply of {address} can't be read: {why}");
+            ClientError::at(Code::Internal, message, address)
+        })
+    }
+
     fn connect(&self) -> Result<Live, ClientError> {
         let addresses = self.addresses.iter();
         Ok(Live {
@@ -169,7 +216,7 @@ fn closed() -> ClientError {
 }
 
 impl<'a> Attempts<'a> {
-    async fn run(&self, progress: &mut Progress<'a>) -> Result<Reply, ClientError> {
+    async fn run(&self, progress: &mut Progress<'a>) -> Result<RawReply, ClientError> {
         let Some(deadline) = self.deadline else {
             return self.until_answered(progress).await;
         };
@@ -179,7 +226,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    async fn until_answered(&self, progress: &mut Progress<'a>) -> Result<Reply, ClientError> {
+    async fn until_answered(&self, progress: &mut Progress<'a>) -> Result<RawReply, ClientError> {
         let waiting = self.options.wait_for_ready;
         let addresses = &self.channel.addresses;
         let mut retries = Retries::new(&self.channel.options, addresses.len(), waiting);
@@ -189,7 +236,7 @@ impl<'a> Attempts<'a> {
             last = Some(index);
             progress.address = &addresses[index].name;
             let failure = match self.attempt(index).await {
-                Ok(message) => return self.read(&message, progress.address),
+                Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
             if failure.cause == Cause::Expired {
@@ -208,7 +255,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    async fn attempt(&self, index: usize) -> Result<Bytes, Failure> {
+    async fn attempt(&self, index: usize) -> Result<RawReply, Failure> {
         let address = self.channel.addresses[index].name.as_str();
         let mut connection = self.live.connections[index].clone();
         let sent = async {
@@ -225,7 +272,12 @@ impl<'a> Attempts<'a> {
         match sent.await {
             Ok(response) => {
                 self.live.balance.mark_up(index);
-                Ok(response.into_inner())
+                let (metadata, message, _) = response.into_parts();
+                Ok(RawReply {
+                    message,
+                    metadata,
+                    address: index,
+                })
             }
             Err(status) => {
                 let failure = Failure::from_status(&status, address);
@@ -256,14 +308,6 @@ impl<'a> Attempts<'a> {
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         }
         request
-    }
-
-    fn read(&self, message: &Bytes, address: &str) -> Result<Reply, ClientError> {
-        let limit = self.channel.options.max_message_bytes;
-        Reply::decode(self.request.method, message, limit).map_err(|why| {
-            let message = format!("the reply of {address} can't be read: {why}");
-            ClientError::at(Code::Internal, message, address)
-        })
     }
 
     fn deadline_exceeded(&self, progress: &Progress<'_>) -> ClientError {

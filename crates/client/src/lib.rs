@@ -40,3 +40,9 @@ pub use runtime::{block_on, spawn};
 
 mod fork;
 pub use fork::PerProcess;
+
+mod load;
+pub use load::{
+    Arrival, Bucket, ErrorCount, Generator, LoadPlan, LoadReport, LoadTest, Pace, Recent, Summary,
+    Target,
+};

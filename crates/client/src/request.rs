@@ -111,6 +111,11 @@ impl Request {
         Self::plain(Method::HealthList, &health::HealthListRequest {})
     }
 
+    /// The message's length, without gRPC's prefix.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.message.len()
+    }
+
     fn plain(method: Method, message: &impl Message) -> Self {
         Self {
             method,

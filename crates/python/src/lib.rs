@@ -23,6 +23,8 @@ mod server;
 
 mod client;
 
+mod load;
+
 mod build_info;
 
 #[pymodule(name = "_core")]
@@ -39,6 +41,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::Request>()?;
     module.add_class::<client::Channel>()?;
     module.add_class::<client::Call>()?;
+    module.add_class::<load::LoadTest>()?;
 
     module.add_function(wrap_pyfunction!(build_info::build_info, module)?)
 }

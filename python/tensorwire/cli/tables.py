@@ -46,6 +46,28 @@ def _table(*titles: str) -> Table:
     return table
 
 
+def number_table(first: str, *numbers: str, text: tuple[str, ...] = ()) -> Table:
+    """A table whose columns are a title, `text`, and numbers one below the other."""
+    table = _table(first, *text)
+    table.padding = (0, 1, 0, 0)
+    table.columns[0].no_wrap = True
+    for title in numbers:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def describe_milliseconds(value: float) -> str:
+    """`0.0123` as `12.3 µs`, `4.5` as `4.5 ms`, `1234` as `1.23 s`."""
+    for unit, scale in (("s", 1e3), ("ms", 1.0)):
+        if value >= scale * 0.9995:
+            return f"{_three_digits(value / scale)} {unit}"
+    return f"{_three_digits(value * 1e3)} µs"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def describe_tensor(spec: TensorSpec) -> str:
     """`image float32 [?, 8, 8]`."""
     optional = " (optional)" if spec.optional else ""
@@ -124,15 +146,15 @@ def describe_value(value: Any) -> str:
 
 def _element(value: Any) -> str:
     if isinstance(value, bytes):
-        return _visible(value.decode(errors="backslashreplace"))
+        return visible(value.decode(errors="backslashreplace"))
     if isinstance(value, str):
-        return _visible(value)
+        return visible(value)
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
     return f"{value:.6g}" if np.asarray(value).dtype.kind in "fV" else str(value)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """The text with what would move the cursor or change its colour as `\\x1b`, `\\n`."""
     return "".join(
         each.encode("unicode_escape").decode() if unicodedata.category(each) in _CONTROLS else each

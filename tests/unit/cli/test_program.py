@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tensorwire import cli
 from tensorwire.cli import program as program_module
-from tensorwire.cli.predict import _signature
+from tensorwire.cli.choice import callable_signature
 from tensorwire.cli.program import program, run
 from tensorwire.config import all_settings
 from tensorwire.config.loading import ONLY_IN_PROGRAMS
@@ -199,7 +199,7 @@ def test_the_signature_that_tensorflow_keeps_is_no_choice() -> None:
     signatures = {each.name: each for each in (own, offered)}
     for asked in ("zz", own.name):
         with pytest.raises(ConfigError) as caught:
-            _signature(signatures, asked, "m")
+            callable_signature(signatures, asked, "m")
         assert str(caught.value) == (
             f"model m has no signature {asked!r}; it has: serving_default"
         )

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod options;
+pub(crate) use options::{Entries, call_options, channel_options, duration};
 
 mod request;
 pub(crate) use request::Request;
@@ -17,7 +18,7 @@ mod completions;
 
 mod reply;
 
-fn native_error(error: &client::ClientError) -> PyErr {
+pub(crate) fn native_error(error: &client::ClientError) -> PyErr {
     crate::error::native_error(
         client::code_name(error.code()),
         error.message(),

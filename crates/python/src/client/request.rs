@@ -9,7 +9,7 @@ use crate::tensors::tensors_from_python;
 
 /// A request, encoded once; it can be sent any number of times.
 #[pyclass(frozen, module = "tensorwire._core")]
-pub(crate) struct Request(pub(super) client::Request);
+pub(crate) struct Request(pub(crate) client::Request);
 
 #[pymethods]
 impl Request {
