@@ -3,7 +3,7 @@
 A new measurement is a module of `measure/` as `part.Part` has it, and a line here.
 """
 
-from measure import connections, large_model, large_tensor, loaded_models, memory
+from measure import callers, connections, large_model, large_tensor, loaded_models, memory
 from part import Part
 
 PARTS: dict[str, Part] = {
@@ -12,4 +12,5 @@ PARTS: dict[str, Part] = {
     "connections": connections,
     "models": loaded_models,
     "memory": memory,
+    "client": callers,
 }

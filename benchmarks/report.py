@@ -55,7 +55,7 @@ def _targets(results: Results) -> str:
     rows = []
     for target in targets(results):
         value = "-" if target.value is None else f"{target.value:.2f}"
-        limit = f"{'>=' if target.at_least else '<='} {target.limit:g}"
+        limit = f"{'>=' if target.at_least else '<='} {target.limit:.3g}"
         rows.append([target.text, limit, value, target.verdict()])
     return "## Targets\n\n" + table(["what", "target", "measured", ""], rows)
 

@@ -59,6 +59,14 @@ class Samples:
         *fewer, many = SINGLE
         return self.growth(contestant, _name(many), [_name(shape) for shape in fewer])
 
+    def own_growth(self) -> float:
+        """The same for what is above the floor, by the medians."""
+        *fewer, many = [
+            self.micros("tensorwire", _name(shape)) - self.micros("floor", _name(shape))
+            for shape in SINGLE
+        ]
+        return many / min(fewer)
+
     def idle_growth(self, contestant: str) -> float:
         """With idle connections against without."""
         return self.growth(contestant, f"{_name(BUSY)} {IDLE}", [_name(BUSY)])
@@ -119,7 +127,8 @@ def describe(samples: Samples) -> str:
         "thousand such connections against the cheapest of 1, 10 and 100, and, since most "
         "connections idle, for the headline's load with idle ones beside it against without. The "
         f"floor's own figures there are {samples.busy_growth('floor'):.2f} and "
-        f"{samples.idle_growth('floor'):.2f}. Opening the connections is not counted: the "
+        f"{samples.idle_growth('floor'):.2f}; of what is above the floor, the first is "
+        f"{samples.own_growth():.2f}. Opening the connections is not counted: the "
         "CPU time of a run with one request a stream is taken off."
     )
     return f"{text}\n\n{table(header, rows)}"
