@@ -49,18 +49,18 @@ pub(crate) struct Refused {
     pub(crate) reply: Result<Frame, ServeError>,
 }
 
-impl From<ServeError> for Refused {
+impl From<ServeError> for Box<Refused> {
     fn from(error: ServeError) -> Self {
-        Self {
+        Self::new(Refused {
             kind: error.kind(),
             reply: Err(error),
-        }
+        })
     }
 }
 
 /// What a service makes of a message. Counted is it by the tally, from the moment that
 /// its model is known.
-type Prepare = fn(&App, &Received, &mut Option<Tally>) -> Result<(Call, Writer), Refused>;
+type Prepare = fn(&App, &Received, &mut Option<Tally>) -> Result<(Call, Writer), Box<Refused>>;
 
 /// A request that waits for its outcome.
 pub(crate) struct Pending {
@@ -114,7 +114,8 @@ pub(crate) fn answer(app: &Rc<App>, received: Received, prepare: Prepare) {
             run(app, call, waiting);
         }
         (Ok(_), None) => received.responder.fail(&lost()),
-        (Err(Refused { kind, reply }), tally) => {
+        (Err(refused), tally) => {
+            let Refused { kind, reply } = *refused;
             match tally {
                 Some(tally) => tally.failed(kind),
                 None => app.engine.unmatched.record(kind),

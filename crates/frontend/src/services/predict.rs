@@ -30,7 +30,7 @@ pub(crate) fn prepare(
     app: &App,
     received: &Received,
     tally: &mut Option<Tally>,
-) -> Result<(EngineCall, Writer), Refused> {
+) -> Result<(EngineCall, Writer), Box<Refused>> {
     Ok(read(app, &received.call, &received.message, tally)?)
 }
 

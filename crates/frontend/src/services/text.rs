@@ -28,7 +28,7 @@ pub(crate) fn prepare(
     app: &App,
     received: &Received,
     tally: &mut Option<Tally>,
-) -> Result<(EngineCall, Writer), Refused> {
+) -> Result<(EngineCall, Writer), Box<Refused>> {
     let message = received.message.clone();
     let request: PredictionRequest = grpc::decode(message, "prediction_service.PredictionRequest")?;
     let name = received.call.metadata(MODEL_KEY);
@@ -44,10 +44,10 @@ pub(crate) fn prepare(
                 let signature = find_signature(&model).ok().map(|(index, _)| index);
                 *tally = Some(tally_of(model, signature));
             }
-            Err(Refused {
+            Err(Box::new(Refused {
                 kind: error.kind(),
                 reply: response(Err(error)),
-            })
+            }))
         }
     }
 }
