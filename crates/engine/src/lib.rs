@@ -37,7 +37,10 @@ mod dispatch;
 pub use dispatch::{Dispatcher, expired};
 
 mod cost;
-pub use cost::{Curve, Point, RunMode};
+pub use cost::{Curve, INLINE_LIMIT, Point, RunMode};
+
+mod calibrate;
+pub use calibrate::{Measured, Sample, Store, calibrate};
 
 mod tick;
 pub use tick::Tick;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::cost::Cost;
-use crate::{Curve, DEFAULT_SIGNATURE, Executor, ModelOptions, ServeError, Signature};
+use crate::{Curve, DEFAULT_SIGNATURE, Executor, Measured, ModelOptions, ServeError, Signature};
 
 /// A loaded version of a model. Held by every request that runs on it, so that the
 /// executor outlives the last of them.
@@ -20,6 +20,7 @@ pub struct ServedModel {
     signatures: Vec<Signature>,
     costs: Vec<Cost>,
     curves: Vec<OnceLock<Curve>>,
+    unmeasured: Vec<Option<String>>,
     options: ModelOptions,
     executor: Box<dyn Executor>,
 }
@@ -34,6 +35,7 @@ impl ServedModel {
     ) -> Self {
         let costs = signatures.iter().map(|_| Cost::new()).collect();
         let curves = signatures.iter().map(|_| OnceLock::new()).collect();
+        let unmeasured = vec![None; signatures.len()];
         Self {
             name,
             version,
@@ -41,6 +43,7 @@ impl ServedModel {
             signatures,
             costs,
             curves,
+            unmeasured,
             options: ModelOptions::default(),
             executor,
         }
@@ -86,6 +89,26 @@ impl ServedModel {
                 "Serving signature key \"{name}\" cannot be run: {reason}"
             ))),
         }
+    }
+
+    /// Keeps what measuring said of each signature, by its index, before the model is served.
+    /// What was known at load of why one runs alone stays.
+    pub fn learn(&mut self, measured: Vec<Measured>) {
+        for (index, each) in measured.into_iter().enumerate() {
+            let Some(signature) = self.signatures.get_mut(index) else {
+                break;
+            };
+            signature.alone = signature.alone.take().or(each.alone);
+            self.unmeasured[index] = each.unmeasured;
+            if let Some(curve) = each.curve {
+                self.set_curve(index, curve);
+            }
+        }
+    }
+
+    /// Why a signature was not measured, if that was tried; a clause.
+    pub fn unmeasured(&self, signature: usize) -> Option<&str> {
+        self.unmeasured.get(signature)?.as_deref()
     }
 
     /// Keeps what was measured of a signature; the first measure stays.

@@ -5,3 +5,4 @@ pub use curve::{Curve, Point, RunMode};
 
 mod live;
 pub(crate) use live::Cost;
+pub use live::INLINE_LIMIT;
