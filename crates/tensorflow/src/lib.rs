@@ -18,6 +18,10 @@ mod saved_model;
 
 mod outline;
 
+mod operations;
+
+mod effects;
+
 mod sanity;
 
 mod graph_def;
