@@ -19,13 +19,26 @@ class Engine:
     """The models of this process, loaded and run by TensorFlow's C library."""
 
     def __new__(cls, options: str) -> Engine:
-        """Opens TensorFlow. `options` is JSON: tensorflow_dir (the folder of the
-        installed package), op_libraries (paths), runner_threads, intra_op_threads,
-        inter_op_threads (0: one a core).
+        """Opens TensorFlow. `options` is JSON, all of it given; times are in seconds:
+        tensorflow_dir (the folder of the installed package), op_libraries (paths),
+        runner_threads (0: one a core), limits {requests, rows, bytes} (0: none),
+        default_timeout (null: none), measuring {budget (0: off), cache (folder or null)},
+        session {base (an encoded ConfigProto as a list of bytes, null:
+        `default_session_config`) and what goes before it, null where nothing does:
+        intra_op_threads, inter_op_threads (0: one a core), xla, gpu_memory_growth
+        (bool), gpu_memory_fraction}.
 
         Raises NativeError FAILED_PRECONDITION if TensorFlow or an op library can't be
         opened or is not of a supported version.
         """
+
+    @staticmethod
+    def default_session_config() -> bytes:
+        """The encoded ConfigProto that sessions are made with where nobody says otherwise."""
+
+    @property
+    def session_config(self) -> bytes:
+        """The encoded ConfigProto that this engine's sessions are made with."""
 
     @property
     def tensorflow_version(self) -> str:
@@ -34,8 +47,12 @@ class Engine:
     def declare(self, name: str) -> None:
         """Says that a model of this name is wanted; health waits for it."""
 
-    def load(self, name: str, version: int, path: str) -> None:
+    def load(self, name: str, version: int, path: str, options: str) -> None:
         """Loads a SavedModel directory and makes it available; blocks until then.
+        `options` is JSON: batching {enabled, max_batch_size, batch_timeout_micros,
+        max_enqueued_batches, num_batch_threads, allowed_batch_sizes (list),
+        pad_variable_length_inputs, enable_large_batch_splitting,
+        max_execution_batch_size}; null where it is for the engine to choose.
         On failure the version's state is END with the error, which is raised too."""
 
     def fail(self, name: str, version: int, code: str, message: str) -> None:

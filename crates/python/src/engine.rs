@@ -2,22 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use engine::{
-    Call, Clock, EngineOptions as CoreOptions, Kind, Limits, ModelSelector, Registry, ServeError,
-    ServedModel, Signature, Version, VersionStatus,
+    Call, Clock, Kind, ModelSelector, Registry, ServeError, ServedModel, Signature, Version,
+    VersionStatus,
 };
 use frontend::TextCall;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
-use serde::Deserialize;
+use pyo3::types::{PyBytes, PyList, PyTuple};
 use tensor::Tensor;
-use tensorflow::{Library, SessionOptions, load_saved_model};
+use tensorflow::{Library, SessionConfig, load_saved_model};
 use wire::signatures::describe;
 
-use crate::error::{invalid_argument, serve_error};
+use crate::engine_options::{EngineOptions, Measuring, model_options};
+use crate::error::serve_error;
 use crate::exit_gate;
 use crate::of_this_process::OfThisProcess;
 use crate::signatures::signature_tuples;
@@ -26,31 +25,33 @@ use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_int
 /// (version, state, error code, message).
 type StatusTuple = (i64, &'static str, &'static str, String);
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EngineOptions {
-    tensorflow_dir: PathBuf,
-    op_libraries: Vec<PathBuf>,
-    runner_threads: usize,
-    intra_op_threads: u32,
-    inter_op_threads: u32,
-}
-
 /// The models of this process, loaded and run by TensorFlow's C library.
 #[pyclass(frozen, module = "tensorwire._core")]
 pub(crate) struct Engine {
     models: OfThisProcess<Arc<engine::Engine>>,
     library: &'static Library,
-    session: SessionOptions,
+    session: SessionConfig,
+    /// How long a version is measured when it is loaded, and where that is kept.
+    #[expect(dead_code, reason = "nothing measures a version yet")]
+    measuring: Measuring,
 }
 
 #[pymethods]
 impl Engine {
     #[new]
     fn new(py: Python<'_>, options: &str) -> PyResult<Self> {
-        let options: EngineOptions =
-            serde_json::from_str(options).map_err(|e| invalid_argument(&e.to_string()))?;
+        let options = EngineOptions::from_json(options)?;
         exit_gate::detach(py, || Self::open(&options)).map_err(serve_error)
+    }
+
+    #[staticmethod]
+    fn default_session_config(py: Python<'_>) -> Bound<'_, PyBytes> {
+        PyBytes::new(py, SessionConfig::default().as_bytes())
+    }
+
+    #[getter]
+    fn session_config<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.session.as_bytes())
     }
 
     #[getter]
@@ -63,8 +64,19 @@ impl Engine {
         Ok(())
     }
 
-    fn load(&self, py: Python<'_>, name: &str, version: i64, path: PathBuf) -> PyResult<()> {
-        let load = move || load_saved_model(self.library, self.session, (name, version), &path);
+    fn load(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        version: i64,
+        path: PathBuf,
+        options: &str,
+    ) -> PyResult<()> {
+        let options = model_options(options)?;
+        let load = move || {
+            let model = load_saved_model(self.library, &self.session, (name, version), &path)?;
+            Ok(model.with_options(options))
+        };
         let registry = self.registry()?;
         exit_gate::detach(py, || registry.load(name, version, load))
             .map(drop)
@@ -152,25 +164,16 @@ impl Engine {
         for path in &options.op_libraries {
             library.load_op_library(path)?;
         }
-        let runners = match options.runner_threads {
-            0 => available_parallelism().map_or(1, usize::from),
-            count => count,
-        };
-        let core = CoreOptions {
-            runner_threads: runners,
-            limits: Limits::default(),
-            default_timeout: None,
-        };
+        let core = options.core();
+        let runners = core.runner_threads;
         let engine = engine::Engine::new(core).map_err(|error| {
             ServeError::resource_exhausted(format!("cannot start {runners} threads: {error}"))
         })?;
         Ok(Self {
             models: OfThisProcess::new(Arc::new(engine)),
             library,
-            session: SessionOptions {
-                intra_op_threads: options.intra_op_threads,
-                inter_op_threads: options.inter_op_threads,
-            },
+            session: SessionConfig::from(&options.session),
+            measuring: options.measuring.clone(),
         })
     }
 

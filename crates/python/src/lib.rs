@@ -15,6 +15,8 @@ mod tensors;
 
 mod signatures;
 
+mod engine_options;
+
 mod engine;
 
 mod server;

@@ -27,7 +27,7 @@ mod sanity;
 mod graph_def;
 
 mod config;
-pub use config::SessionOptions;
+pub use config::{SessionConfig, SessionOptions};
 
 mod session;
 
