@@ -23,6 +23,10 @@ pub struct Call {
     pub(crate) arrived: Instant,
     /// When it was checked: the queue begins.
     pub(crate) checked: Instant,
+    /// The size of the first dimension, if all inputs have the same one.
+    pub(crate) rows: Option<usize>,
+    /// What its inputs take.
+    pub(crate) bytes: usize,
     /// Held until it is answered or dropped, wherever it waits.
     pub(crate) permit: Option<Permit>,
 }
@@ -56,7 +60,7 @@ impl Call {
         clock: Clock,
     ) -> Result<Self, ServeError> {
         model.signatures()[signature].check_dtypes(&inputs)?;
-        Ok(Self {
+        let mut call = Self {
             model,
             signature,
             inputs,
@@ -64,8 +68,33 @@ impl Call {
             deadline: clock.deadline,
             arrived: clock.arrived,
             checked: Instant::now(),
+            rows: None,
+            bytes: 0,
             permit: None,
-        })
+        };
+        call.measure();
+        Ok(call)
+    }
+
+    /// Counts its rows and bytes.
+    pub(crate) fn measure(&mut self) {
+        let mut sizes = self.inputs.iter().map(|input| input.shape().dims().first());
+        self.rows = sizes.next().flatten().copied();
+        if !sizes.all(|size| size == self.rows.as_ref()) {
+            self.rows = None;
+        }
+        let size = |tensor: &Tensor| match tensor.data() {
+            Data::Fixed(bytes) => bytes.len(),
+            Data::Strings(strings) => strings.iter().map(|string| string.len() + 24).sum(),
+        };
+        self.bytes = self.inputs.iter().map(size).sum();
+    }
+
+    /// Whether it may share a batch with others of its group.
+    pub(crate) fn is_batchable(&self) -> bool {
+        self.model.options().batching.enabled
+            && self.rows.is_some_and(|rows| rows > 0)
+            && self.model.why_alone(self.signature).is_none()
     }
 
     /// The model version it runs on.
@@ -80,18 +109,12 @@ impl Call {
 
     /// Rows: the size of the first dimension, if all inputs have the same one.
     pub fn rows(&self) -> Option<usize> {
-        let mut sizes = self.inputs.iter().map(|input| input.shape().dims().first());
-        let first = sizes.next()??;
-        sizes.all(|size| size == Some(first)).then_some(*first)
+        self.rows
     }
 
     /// Bytes of its inputs; a string counts as its bytes and its handle.
     pub fn bytes(&self) -> usize {
-        let size = |tensor: &Tensor| match tensor.data() {
-            Data::Fixed(bytes) => bytes.len(),
-            Data::Strings(strings) => strings.iter().map(|string| string.len() + 24).sum(),
-        };
-        self.inputs.iter().map(size).sum()
+        self.bytes
     }
 
     /// Whether its caller has stopped waiting by `now`.

@@ -1,59 +1,61 @@
 //! Which thread runs a checked request: the calling I/O thread where that takes
 //! less time than a thread switch is worth, else a runner.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::merge::Feed;
+use crate::batch::{self, How, Member};
 use crate::reply::lost;
-use crate::respond::{Answer, Outcome};
+use crate::respond::{Outcome, Respond};
 use crate::runner::Runners;
-use crate::{Admission, Call, EngineOptions, Run, RunMode, ServeError, Timings};
+use crate::{Admission, Call, EngineOptions, ServeError};
+
+/// Bounds of the hint when to try again.
+const RETRY_HINT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(10));
+
+/// The queue is swept for dead requests at most once in this time: each sweep looks at
+/// all that waits.
+const SWEEP_PERIOD: Duration = Duration::from_millis(10);
+
+/// Of so many calls that are not expected to be done in time, one is tried all the same:
+/// what is never run is never measured again, and the expectation may be wrong.
+const HOPELESS_TRIED: u64 = 16;
+
+/// Keeps an outcome for the thread that ran the call.
+struct Keep<'a>(&'a mut Option<Outcome>);
+
+impl Respond for Keep<'_> {
+    fn is_gone(&mut self) -> bool {
+        false
+    }
+
+    fn respond(self, outcome: Outcome) {
+        *self.0 = Some(outcome);
+    }
+}
 
 impl Call {
     /// Runs alone in the calling thread. A panic below is answered as INTERNAL.
     pub fn run(self) -> Outcome {
-        if self.has_expired(Instant::now()) {
-            return Err(expired());
-        }
-        let bytes = self.bytes();
-        let rows = self.rows().unwrap_or(1);
-        let Self {
-            model,
-            signature,
-            inputs,
-            outputs,
-            deadline,
-            ..
-        } = self;
-        let started = Instant::now();
-        let run = AssertUnwindSafe(|| {
-            model.executor().run(Run {
-                signature,
-                feeds: inputs.into_iter().map(Feed::from_tensor).collect(),
-                outputs: &outputs,
-                deadline,
-                mode: RunMode::Caller,
-            })
-        });
-        let outcome = catch_unwind(run).unwrap_or_else(|_panic| {
-            log::error!("a run of {model:?} panicked");
-            Err(lost())
-        });
-        let execute = started.elapsed();
-        model.cost(signature).record(bytes, execute);
-        outcome.map(|outputs| Answer {
-            outputs,
-            timings: Timings {
-                execute,
-                rows,
-                batch_rows: rows,
-                ..Timings::default()
-            },
-        })
+        let mut kept = None;
+        let mode = self.mode(self.rows.unwrap_or(1));
+        let how = How {
+            formed: Instant::now(),
+            mode,
+            is_timed: true,
+        };
+        let respond = Keep(&mut kept);
+        batch::run(
+            &mut vec![Member {
+                call: self,
+                respond,
+            }],
+            how,
+        );
+        kept.unwrap_or_else(|| Err(lost()))
     }
 }
 
@@ -62,11 +64,32 @@ pub fn expired() -> ServeError {
     ServeError::deadline_exceeded("Timed out waiting for notification")
 }
 
+/// What an engine is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Requests let in and not answered.
+    pub requests: usize,
+    /// Their rows.
+    pub rows: usize,
+    /// Bytes of their inputs.
+    pub bytes: usize,
+    /// Requests that wait for a runner; of a large request that is split, its parts.
+    pub queued: usize,
+    /// Batches that runners run; those of I/O threads are not among them.
+    pub running: usize,
+}
+
 /// Lets calls in and chooses who runs them; one for each engine.
 #[derive(Debug)]
 pub struct Dispatcher {
     runners: Runners,
     admission: Arc<Admission>,
+    default_timeout: Option<Duration>,
+    started: Instant,
+    /// Calls that were not expected to be done in time.
+    hopeless: AtomicU64,
+    /// When the queue was last swept, in nanoseconds since the start.
+    swept: AtomicU64,
 }
 
 impl Dispatcher {
@@ -75,24 +98,42 @@ impl Dispatcher {
         Ok(Self {
             runners: Runners::start(options.runner_threads)?,
             admission: Admission::new(options.limits),
+            default_timeout: options.default_timeout,
+            started: Instant::now(),
+            hopeless: AtomicU64::new(0),
+            swept: AtomicU64::new(0),
         })
     }
 
     /// Lets a call in, or refuses it at once: its deadline has passed or will have when
-    /// its turn comes, or the limits are reached.
+    /// its turn comes, or the limits are reached. Gives a call without a deadline the
+    /// server's own.
     pub fn admit(&self, call: &mut Call) -> Result<(), ServeError> {
+        if let (None, Some(timeout)) = (call.deadline, self.default_timeout) {
+            call.deadline = call.arrived.checked_add(timeout);
+        }
         if call.has_expired(call.checked) {
             return Err(expired());
         }
-        let rows = call.rows().unwrap_or(1);
-        call.permit = Some(self.admission.admit(rows, call.bytes())?);
+        check_size(call)?;
+        self.check_wait(call)?;
+        let rows = call.rows.unwrap_or(1);
+        let permit = self.admission.admit(rows, call.bytes).or_else(|error| {
+            if error.retry_delay().is_some() && self.sweep(call.checked) {
+                return self.admission.admit(rows, call.bytes);
+            }
+            Err(error)
+        });
+        call.permit = Some(permit.map_err(|error| match error.retry_delay() {
+            None => error,
+            Some(_) => error.retry_after(self.retry_hint()),
+        })?);
         Ok(())
     }
 
     /// Whether an I/O thread should run it itself, in its [`crate::Tick`].
     pub fn is_inline(&self, call: &Call) -> bool {
-        call.model.cost(call.signature).is_quick(call.bytes())
-            && !call.model.executor().is_unpredictable()
+        call.is_quick() && !is_for_runners(call)
     }
 
     /// Queues an admitted call for the runners. The receiver gets its answer, whatever
@@ -100,6 +141,67 @@ impl Dispatcher {
     /// Whoever waits must look at the deadline by itself.
     pub fn submit(&self, call: Call) -> Result<oneshot::Receiver<Outcome>, ServeError> {
         self.runners.submit(call)
+    }
+
+    /// What is under way.
+    pub fn gauges(&self) -> Gauges {
+        let in_flight = self.admission.in_flight();
+        let (queued, running) = self.runners.counts();
+        Gauges {
+            requests: in_flight.requests,
+            rows: in_flight.rows,
+            bytes: in_flight.bytes,
+            queued,
+            running,
+        }
+    }
+
+    /// Refuses a call whose answer can't be there in time.
+    fn check_wait(&self, call: &Call) -> Result<(), ServeError> {
+        let Some(deadline) = call.deadline else {
+            return Ok(());
+        };
+        let left = deadline.saturating_duration_since(call.checked);
+        let own = call.known_cost();
+        let wait = self.runners.expected_wait();
+        // In this order: the first is seldom true, and the second costs more.
+        if own + wait <= left || (own <= left && self.is_inline(call)) {
+            return Ok(());
+        }
+        let hopeless = self.hopeless.fetch_add(1, Ordering::Relaxed) + 1;
+        if hopeless.is_multiple_of(HOPELESS_TRIED) {
+            return Ok(());
+        }
+        Err(ServeError::deadline_exceeded(format!(
+            "the request would have to wait about {} ms and then run for about {} ms, and its              deadline is in {} ms",
+            wait.as_millis(),
+            own.as_millis(),
+            left.as_millis()
+        )))
+    }
+
+    /// When there may be room again.
+    fn retry_hint(&self) -> Duration {
+        let (least, most) = RETRY_HINT;
+        self.runners.expected_wait().clamp(least, most)
+    }
+
+    /// Takes the dead out of the queue, with their permits; `false`: not now, that was
+    /// done just before.
+    fn sweep(&self, now: Instant) -> bool {
+        let now = now.saturating_duration_since(self.started).as_nanos() as u64;
+        let last = self.swept.load(Ordering::Relaxed);
+        let is_due = Duration::from_nanos(now.saturating_sub(last)) >= SWEEP_PERIOD;
+        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        let is_mine = is_due
+            && self
+                .swept
+                .compare_exchange(last, now, success, failure)
+                .is_ok();
+        if is_mine {
+            self.runners.sweep();
+        }
+        is_mine
     }
 
     /// Runs a call and answers, without a tick: for requests that are not worth one.
@@ -117,6 +219,35 @@ impl Dispatcher {
                 .unwrap_or_else(|_elapsed| Ok(Err(expired()))),
         }
         .unwrap_or_else(|_lost| Err(lost()))
+    }
+}
+
+/// Whether a call is not for an I/O thread however quick it is.
+fn is_for_runners(call: &Call) -> bool {
+    let batching = &call.model.options().batching;
+    let waits = batching
+        .batch_timeout
+        .is_some_and(|timeout| !timeout.is_zero());
+    let splits = batching.enable_large_batch_splitting
+        && batch::told(call).is_some_and(|most| call.rows.is_some_and(|rows| rows > most));
+    call.model.executor().is_unpredictable()
+        || batching.enabled && (waits || splits || batching.num_batch_threads.is_some())
+}
+
+/// Refuses what is larger than a batch may be, where the model was told so;
+/// TensorFlow Serving's text.
+fn check_size(call: &Call) -> Result<(), ServeError> {
+    let batching = &call.model.options().batching;
+    let most = batching
+        .max_batch_size
+        .filter(|_| !batching.enable_large_batch_splitting);
+    match (most, call.rows) {
+        (Some(most), Some(rows)) if rows > most && call.is_batchable() => {
+            Err(ServeError::invalid_argument(format!(
+                "Task size {rows} is larger than maximum input batch size {most}"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,8 +8,7 @@ use bytes::Bytes;
 use tensor::{DType, Shape, Tensor};
 
 use super::{Call, Dispatcher};
-use crate::merge::FeedData;
-use crate::{Clock, EngineOptions, Limits, Outputs};
+use crate::{Clock, EngineOptions, FeedData, Limits, Outputs};
 use crate::{Executor, Kind, Run, ServeError, ServedModel, Signature, TensorSpec};
 
 /// Answers what its input is, after asking the test what to do.

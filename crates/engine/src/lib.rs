@@ -34,13 +34,15 @@ mod timings;
 pub use timings::Timings;
 
 mod dispatch;
-pub use dispatch::{Dispatcher, expired};
+pub use dispatch::{Dispatcher, Gauges, expired};
 
 mod cost;
-pub use cost::{Curve, INLINE_LIMIT, Point, RunMode};
+pub use cost::{Curve, Decision, INLINE_LIMIT, Point, RunMode};
 
 mod calibrate;
 pub use calibrate::{Measured, Sample, Store, calibrate};
+
+mod queue;
 
 mod tick;
 pub use tick::Tick;
@@ -48,11 +50,14 @@ pub use tick::Tick;
 mod runner;
 pub use runner::RUN_STACK;
 
-mod merge;
-pub use merge::{Feed, FeedData};
+mod batch;
+pub use batch::{Feed, FeedData};
 
 mod reply;
 pub use reply::{Reply, lost};
 
 mod executor;
 pub use executor::{Executor, Run};
+
+#[cfg(test)]
+mod testing;

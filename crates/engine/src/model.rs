@@ -21,6 +21,8 @@ pub struct ServedModel {
     costs: Vec<Cost>,
     curves: Vec<OnceLock<Curve>>,
     unmeasured: Vec<Option<String>>,
+    /// Why signatures run alone that were found while serving not to be for batches.
+    alone: Vec<OnceLock<String>>,
     options: ModelOptions,
     executor: Box<dyn Executor>,
 }
@@ -36,6 +38,7 @@ impl ServedModel {
         let costs = signatures.iter().map(|_| Cost::new()).collect();
         let curves = signatures.iter().map(|_| OnceLock::new()).collect();
         let unmeasured = vec![None; signatures.len()];
+        let alone = signatures.iter().map(|_| OnceLock::new()).collect();
         Self {
             name,
             version,
@@ -44,6 +47,7 @@ impl ServedModel {
             costs,
             curves,
             unmeasured,
+            alone,
             options: ModelOptions::default(),
             executor,
         }
@@ -121,6 +125,25 @@ impl ServedModel {
     /// What was measured of a signature when the model was loaded, if it was.
     pub fn curve(&self, signature: usize) -> Option<&Curve> {
         self.curves.get(signature).and_then(OnceLock::get)
+    }
+
+    /// Why a signature's requests run alone, if they do: found at load, or at the first
+    /// batch, whose outputs did not have one row for each of its inputs'.
+    pub fn why_alone(&self, signature: usize) -> Option<&str> {
+        let at_load = self.signatures.get(signature)?.alone.as_deref();
+        at_load.or_else(|| self.alone[signature].get().map(String::as_str))
+    }
+
+    /// Never again batches a signature's requests, for this reason.
+    pub(crate) fn run_alone(&self, signature: usize, reason: &str) {
+        if self.alone[signature].set(reason.to_owned()).is_ok() {
+            log::info!(
+                "{} version {}: requests of signature {} run alone from now on: {reason}",
+                self.name,
+                self.version,
+                self.signatures[signature].name,
+            );
+        }
     }
 
     pub(crate) fn executor(&self) -> &dyn Executor {

@@ -1,19 +1,50 @@
 //! The requests that arrived in one turn of an I/O thread's event loop, which the
 //! thread runs itself: gathered while they are decoded, run together at its end.
 
-use crate::call::Call;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Instant;
+
+use crate::batch::{self, GroupOf, How, Limit, Member};
 use crate::respond::Respond;
+use crate::{Call, RunMode};
+
+/// Groups, and requests of a group, for which memory is kept from one tick to the next.
+const KEPT_GROUPS: usize = 16;
+const KEPT_MEMBERS: usize = 1024;
 
 /// One I/O thread's gathered requests; `R` answers them.
 #[derive(Debug)]
 pub struct Tick<R> {
-    gathered: Vec<(Call, R)>,
+    /// The first `used` have members; the others are kept for their memory.
+    groups: Vec<Group<R>>,
+    used: usize,
+    /// The group of the last request: the next is mostly of the same.
+    last: usize,
+    /// Where groups are, by the hash of what their members share.
+    places: HashMap<u64, usize>,
+    hasher: RandomState,
+    /// Members of a batch that is not the whole of its group.
+    some: Vec<Member<R>>,
+}
+
+#[derive(Debug)]
+struct Group<R> {
+    members: Vec<Member<R>>,
+    is_batchable: bool,
+    rows: usize,
+    bytes: usize,
 }
 
 impl<R> Default for Tick<R> {
     fn default() -> Self {
         Self {
-            gathered: Vec::new(),
+            groups: Vec::new(),
+            used: 0,
+            last: 0,
+            places: HashMap::new(),
+            hasher: RandomState::new(),
+            some: Vec::new(),
         }
     }
 }
@@ -21,13 +52,123 @@ impl<R> Default for Tick<R> {
 impl<R: Respond> Tick<R> {
     /// Gathers a request for which [`crate::Dispatcher::is_inline`].
     pub fn push(&mut self, call: Call, respond: R) {
-        self.gathered.push((call, respond));
+        self.last = self.group_of(&call);
+        let group = &mut self.groups[self.last];
+        group.rows += call.rows.unwrap_or(1);
+        group.bytes += call.bytes;
+        group.members.push(Member { call, respond });
+    }
+
+    /// Whether nothing is gathered.
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
     }
 
     /// Runs and answers everything gathered.
     pub fn run(&mut self) {
-        for (call, respond) in self.gathered.drain(..) {
-            respond.respond(call.run());
+        for at in 0..self.used {
+            self.run_group(at);
         }
+        self.used = 0;
+        self.last = 0;
+        self.places.clear();
+        if self.groups.len() > KEPT_GROUPS {
+            self.groups.truncate(KEPT_GROUPS);
+            self.places.shrink_to(KEPT_GROUPS);
+        }
+        self.some.shrink_to(KEPT_MEMBERS);
+    }
+
+    /// The index of the group that a call goes to.
+    fn group_of(&mut self, call: &Call) -> usize {
+        if !call.is_batchable() {
+            return self.new_group(false);
+        }
+        if self.used > 0 && self.groups[self.last].takes(call) {
+            return self.last;
+        }
+        let mut hash = self.hasher.hash_one(GroupOf(call));
+        loop {
+            match self.places.get(&hash) {
+                Some(place) if self.groups[*place].takes(call) => return *place,
+                // Two groups of one hash, or one that was marked in between.
+                Some(_) => hash = hash.wrapping_add(1),
+                None => break,
+            }
+        }
+        self.places.insert(hash, self.used);
+        self.new_group(true)
+    }
+
+    fn new_group(&mut self, is_batchable: bool) -> usize {
+        let at = self.used;
+        if at == self.groups.len() {
+            self.groups.push(Group {
+                members: Vec::new(),
+                is_batchable,
+                rows: 0,
+                bytes: 0,
+            });
+        }
+        self.groups[at].is_batchable = is_batchable;
+        self.used += 1;
+        at
+    }
+
+    fn run_group(&mut self, at: usize) {
+        let group = &mut self.groups[at];
+        let (rows, bytes) = (group.rows, group.bytes);
+        (group.rows, group.bytes) = (0, 0);
+        let Some(leader) = group.members.first() else {
+            return;
+        };
+        let limit = Limit::inline(&leader.call);
+        if group.members.len() == 1 || limit.holds(rows, bytes) {
+            run_here(&mut group.members);
+        } else {
+            run_in_batches(&mut group.members, limit, &mut self.some);
+        }
+        group.members.shrink_to(KEPT_MEMBERS);
     }
 }
+
+/// Runs a group in batches within the limit.
+fn run_in_batches<R: Respond>(
+    members: &mut Vec<Member<R>>,
+    limit: Limit,
+    some: &mut Vec<Member<R>>,
+) {
+    let (mut rows, mut bytes) = (0, 0);
+    for member in members.drain(..) {
+        let (more_rows, more_bytes) = (member.call.rows.unwrap_or(1), member.call.bytes);
+        if !some.is_empty() && !limit.holds(rows + more_rows, bytes + more_bytes) {
+            run_here(some);
+            (rows, bytes) = (0, 0);
+        }
+        rows += more_rows;
+        bytes += more_bytes;
+        some.push(member);
+    }
+    run_here(some);
+}
+
+fn run_here<R: Respond>(members: &mut Vec<Member<R>>) {
+    let how = How {
+        formed: Instant::now(),
+        mode: RunMode::Caller,
+        // It takes less than a deadline is long, and nothing can end it in this thread.
+        is_timed: false,
+    };
+    batch::run(members, how);
+}
+
+impl<R> Group<R> {
+    fn takes(&self, call: &Call) -> bool {
+        let first = self.members.first().map(|member| &member.call);
+        self.is_batchable && first.is_some_and(|first| GroupOf(first) == GroupOf(call))
+    }
+}
+
+#[cfg(test)]
+#[path = "tick_tests.rs"]
+mod tests;

@@ -10,5 +10,7 @@ pub mod text;
 
 pub mod signatures;
 
+pub mod warmup;
+
 mod protobuf;
 pub use protobuf::Malformed;

@@ -91,7 +91,7 @@ impl Sample {
     pub(super) fn feeds(&self, start: usize, count: usize) -> Vec<Feed> {
         let feed = |input: &Input| match input {
             Input::Rows(tensor) => repeat(tensor, start, count),
-            Input::Whole(tensor) => Feed::from_tensor(tensor.clone()),
+            Input::Whole(tensor) => copy(tensor),
         };
         self.inputs.iter().map(feed).collect()
     }
@@ -101,6 +101,22 @@ fn bytes_of(tensor: &Tensor) -> usize {
     match tensor.data() {
         Data::Fixed(bytes) => bytes.len(),
         Data::Strings(strings) => strings.iter().map(|string| string.len() + 24).sum(),
+    }
+}
+
+fn copy(tensor: &Tensor) -> Feed {
+    let data = match tensor.data() {
+        Data::Fixed(bytes) => {
+            let mut buffer = AlignedBuffer::with_capacity(bytes.len());
+            buffer.extend(bytes);
+            FeedData::Fixed(buffer)
+        }
+        Data::Strings(strings) => FeedData::Strings(strings.clone()),
+    };
+    Feed {
+        dtype: tensor.dtype(),
+        shape: tensor.shape().clone(),
+        data,
     }
 }
 

@@ -1,0 +1,315 @@
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use tensor::{DType, Tensor};
+
+use super::Tick;
+use crate::respond::{Outcome, Respond};
+use crate::testing::{Caller, Callers, Puppet, PuppetModel, fixed, rows_of_two};
+use crate::{
+    Batching, Call, Clock, Executor, Feed, FeedData, Outputs, Run, RunMode, ServeError, lost,
+};
+
+fn gather(tick: &mut Tick<Caller>, callers: &Callers, call: Call) {
+    let member = callers.with(call);
+    tick.push(member.call, member.respond);
+}
+
+/// Runs these in one tick; the outputs of each.
+fn run_all(calls: impl IntoIterator<Item = Call>) -> Vec<Vec<Tensor>> {
+    let mut tick = Tick::default();
+    let callers = Callers::default();
+    for call in calls {
+        gather(&mut tick, &callers, call);
+    }
+    tick.run();
+    assert!(tick.is_empty());
+    let told = callers.told().into_values();
+    told.map(|outcome| outcome.unwrap().outputs).collect()
+}
+
+/// A model of which nothing holds an I/O thread up.
+fn quick() -> PuppetModel {
+    PuppetModel::echoes(Batching::default()).measured(&[(1, 20), (1024, 100)], 2)
+}
+
+#[test]
+fn what_arrived_in_one_turn_is_one_batch() {
+    let model = quick();
+    let outputs = run_all((0..64).map(|n| model.rows(1, n)));
+    assert_eq!(model.rows_run(), [64]);
+    for (n, outputs) in outputs.into_iter().enumerate() {
+        assert_eq!(outputs, [rows_of_two(1, n as u8)]);
+    }
+    let seen = model.seen();
+    assert_eq!((seen[0].mode, seen[0].deadline), (RunMode::Caller, None));
+}
+
+#[test]
+fn a_tick_can_be_used_again() {
+    let model = quick();
+    let mut tick = Tick::default();
+    let callers = Callers::default();
+    for _ in 0..3 {
+        assert!(tick.is_empty());
+        gather(&mut tick, &callers, model.rows(1, 1));
+        gather(&mut tick, &callers, model.rows(1, 2));
+        assert!(!tick.is_empty());
+        tick.run();
+        assert_eq!(callers.told().len(), 2);
+    }
+    assert_eq!(model.rows_run(), [2, 2, 2]);
+}
+
+#[test]
+fn versions_signatures_filters_and_shapes_are_kept_apart() {
+    let (one, two) = (quick(), quick());
+    let of_signature = |signature| {
+        let outputs = Outputs::from_elem(0, 1);
+        one.call_of(
+            (signature, outputs),
+            vec![rows_of_two(1, 1)],
+            Clock::until(None),
+        )
+    };
+    let odd = || one.call(vec![fixed(&[1, 3], &[1, 2, 3])]);
+    let calls = (0..3).flat_map(|n| [of_signature(0), of_signature(1), odd(), two.rows(1, n)]);
+    run_all(calls);
+    assert_eq!(one.rows_run(), [3, 3, 3]);
+    assert_eq!(two.rows_run(), [3]);
+    let signatures: Vec<_> = one.seen().iter().map(|seen| seen.signature).collect();
+    assert_eq!(signatures, [0, 1, 0]);
+
+    let model = Puppet {
+        dtypes: vec![DType::UInt8; 2],
+        ..Puppet::default()
+    }
+    .echoes();
+    let inputs = || vec![rows_of_two(1, 1), rows_of_two(1, 2)];
+    let filtered =
+        |outputs: &[usize]| model.call_of((0, outputs.into()), inputs(), Clock::until(None));
+    let answers = run_all([filtered(&[0]), filtered(&[1]), filtered(&[0, 1])]);
+    assert_eq!(model.rows_run(), [1, 1, 1]);
+    let counts: Vec<usize> = answers.iter().map(Vec::len).collect();
+    assert_eq!(counts, [1, 1, 2]);
+}
+
+#[test]
+fn other_inner_sizes_share_a_batch_only_where_they_are_padded() {
+    let calls = |model: &PuppetModel| {
+        let odd = fixed(&[1, 3], &[1, 2, 3]);
+        run_all([model.rows(1, 1), model.call(vec![odd])]);
+        model.rows_run()
+    };
+    assert_eq!(calls(&quick()), [1, 1]);
+    let padding = Batching {
+        pad_variable_length_inputs: true,
+        ..Batching::default()
+    };
+    let model = PuppetModel::echoes(padding).measured(&[(1, 20), (1024, 100)], 2);
+    assert_eq!(calls(&model), [2]);
+    // Another rank, or one that is never padded, is another group all the same.
+    let deep = |last| model.call(vec![fixed(&[1, 1, 1, 1, 1, 1, last], &vec![1; last])]);
+    run_all([model.rows(1, 1), deep(1), deep(2)]);
+    assert_eq!(model.rows_run()[1..], [1, 1, 1]);
+}
+
+#[test]
+fn those_without_one_number_of_rows_run_alone() {
+    let two = || Puppet {
+        dtypes: vec![DType::UInt8; 2],
+        ..Puppet::default()
+    };
+    let unequal = two().echoes();
+    let call = |model: &PuppetModel| model.call(vec![rows_of_two(1, 1), rows_of_two(2, 2)]);
+    run_all([call(&unequal), call(&unequal)]);
+    assert_eq!(unequal.rows_run(), [1, 1]);
+
+    let scalars = quick();
+    let answers = run_all([
+        scalars.call(vec![fixed(&[], &[1])]),
+        scalars.call(vec![fixed(&[], &[2])]),
+    ]);
+    assert_eq!(answers, [[fixed(&[], &[1])], [fixed(&[], &[2])]]);
+    assert_eq!(scalars.seen().len(), 2);
+
+    let empty = quick();
+    run_all([empty.rows(0, 1), empty.rows(0, 1), empty.rows(1, 1)]);
+    assert_eq!(empty.rows_run(), [0, 0, 1]);
+}
+
+#[test]
+fn batching_is_off_where_it_is_told_so_or_known_at_load() {
+    let off = Batching {
+        enabled: false,
+        ..Batching::default()
+    };
+    let models = [
+        PuppetModel::echoes(off),
+        Puppet {
+            alone: Some("stateful".into()),
+            ..Puppet::default()
+        }
+        .echoes(),
+    ];
+    for model in models {
+        run_all([model.rows(1, 1), model.rows(1, 2)]);
+        assert_eq!(model.rows_run(), [1, 1]);
+    }
+}
+
+#[test]
+fn batches_take_no_longer_than_an_io_thread_may_be_held_up() {
+    let points = [(1, 20), (8, 100), (16, 190), (32, 390)];
+    let model = PuppetModel::echoes(Batching::default()).measured(&points, 2);
+    run_all((0..5).map(|n| model.rows(5, n)).chain([model.rows(40, 9)]));
+    assert_eq!(model.rows_run(), [15, 10, 40]);
+
+    let told = Batching {
+        max_batch_size: Some(4),
+        ..Batching::default()
+    };
+    let model = PuppetModel::echoes(told).measured(&points, 2);
+    run_all((0..5).map(|n| model.rows(1, n)));
+    assert_eq!(model.rows_run(), [4, 1]);
+}
+
+#[test]
+fn without_a_curve_batches_grow_by_doubling_as_they_are_measured() {
+    let model = PuppetModel::echoes(Batching::default());
+    // Known of one request: 2 bytes, 20 µs.
+    let cost = model.served.cost(0);
+    let quick = Duration::from_micros(20);
+    (0..2).for_each(|_| cost.record(2, quick, true));
+    run_all((0..32).map(|n| model.rows(1, n)));
+    // 3 bytes is the end of that size, 7 the end of the next, which nobody knows.
+    assert_eq!(model.rows_run()[0], 3);
+    for _ in 0..20 {
+        run_all((0..32).map(|n| model.rows(1, n)));
+    }
+    assert_eq!(model.rows_run().last(), Some(&32));
+
+    // Sizes that are slow are not gone to.
+    let model = PuppetModel::echoes(Batching::default());
+    let cost = model.served.cost(0);
+    (0..2).for_each(|_| cost.record(2, quick, true));
+    (0..2).for_each(|_| cost.record(4, Duration::from_secs(1), true));
+    run_all((0..4).map(|n| model.rows(1, n)));
+    assert_eq!(model.rows_run(), [1, 1, 1, 1]);
+}
+
+#[test]
+fn many_groups_are_not_quadratic() {
+    let model = PuppetModel::echoes(Batching::default()).measured(&[(1, 20), (1024, 100)], 0);
+    let started = Instant::now();
+    let shape = |n: usize| model.call(vec![fixed(&[1, n], &vec![1; n])]);
+    // Alternating, so that the last group is never the next one's.
+    run_all((0..2).flat_map(|_| 1..3000).map(shape));
+    assert_eq!(model.seen().len(), 2999);
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_tick_that_is_dropped_answers_all() {
+    let model = quick();
+    let callers = Callers::default();
+    let mut tick = Tick::default();
+    gather(&mut tick, &callers, model.rows(1, 1));
+    drop(tick);
+    assert_eq!(callers.only().unwrap_err(), lost());
+}
+
+/// Answers at once with what it was made with.
+struct IdleExecutor;
+
+impl Executor for IdleExecutor {
+    fn run(&self, run: Run<'_>) -> Result<Vec<Tensor>, ServeError> {
+        let Feed { dtype, shape, data } = run.feeds.into_iter().next().unwrap();
+        let FeedData::Fixed(buffer) = data else {
+            return Err(lost());
+        };
+        let bytes = bytes::Bytes::from_owner(buffer_of(buffer));
+        Ok(vec![Tensor::fixed(dtype, shape, bytes).unwrap()])
+    }
+}
+
+fn buffer_of(buffer: tensor::AlignedBuffer) -> impl AsRef<[u8]> + Send + 'static {
+    struct Owner(tensor::AlignedBuffer);
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    Owner(buffer)
+}
+
+struct Ignore;
+
+impl Respond for Ignore {
+    fn is_gone(&mut self) -> bool {
+        false
+    }
+
+    fn respond(self, outcome: Outcome) {
+        black_box(outcome.unwrap());
+    }
+}
+
+/// What the engine itself costs for a request; prints nanoseconds.
+/// `cargo test -p engine --release -- --ignored --nocapture cost_of_a_tick`
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_a_tick() {
+    use crate::{Dispatcher, EngineOptions, Limits, ServedModel};
+
+    let template = PuppetModel::echoes(Batching::default()).measured(&[(1, 20), (1024, 100)], 128);
+    let signatures = template.served.signatures().to_vec();
+    let id = ("m".into(), 1);
+    let served = ServedModel::new(id, signatures, bytes::Bytes::new(), Box::new(IdleExecutor));
+    let model = std::sync::Arc::new(served);
+    model.set_curve(0, template.served.curve(0).unwrap().clone());
+    let dispatcher = Dispatcher::new(&EngineOptions {
+        runner_threads: 1,
+        limits: Limits {
+            requests: 1 << 20,
+            rows: 1 << 20,
+            bytes: 1 << 30,
+        },
+        default_timeout: None,
+    })
+    .unwrap();
+    let input = Tensor::fixed(
+        DType::UInt8,
+        tensor::Shape::new(&[1, 128]).unwrap(),
+        vec![1; 128].into(),
+    )
+    .unwrap();
+    for size in [1_u32, 32, 128] {
+        let rounds = 400_000 / size;
+        let mut tick = Tick::default();
+        let (mut making, mut running) = (Duration::ZERO, Duration::ZERO);
+        let clock = Clock::until(Some(Instant::now() + Duration::from_secs(600)));
+        for _ in 0..rounds {
+            let inputs: Vec<_> = (0..size).map(|_| vec![input.clone()]).collect();
+            let began = Instant::now();
+            for inputs in inputs {
+                let outputs = Outputs::from_elem(0, 1);
+                let mut call = Call::new(model.clone(), 0, inputs, outputs, clock).unwrap();
+                dispatcher.admit(&mut call).unwrap();
+                assert!(dispatcher.is_inline(&call));
+                tick.push(call, Ignore);
+            }
+            let gathered = Instant::now();
+            tick.run();
+            making += gathered - began;
+            running += gathered.elapsed();
+        }
+        let each = |time: Duration| time.as_nanos() / u128::from(rounds * size);
+        println!(
+            "{size:4} requests a tick: {} ns/request to check, admit and gather, {} ns to run",
+            each(making),
+            each(running)
+        );
+    }
+    assert_eq!(dispatcher.gauges(), crate::Gauges::default());
+}
