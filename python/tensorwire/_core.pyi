@@ -8,7 +8,7 @@ interpreter lock and notice Ctrl-C.
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
-from .core_types import SignatureTuple, StatusTuple, WireTensor
+from .core_types import CostTuple, SignatureTuple, StatusTuple, WireTensor
 
 class NativeError(Exception):
     """An error from the core: `args` are its code ("INVALID_ARGUMENT", ...), its
@@ -70,6 +70,10 @@ class Engine:
 
     def signatures(self, name: str, version: int | None) -> tuple[int, list[SignatureTuple]]:
         """The version meant (None: the highest available) and its signatures."""
+
+    def costs(self, name: str, version: int | None) -> tuple[int, list[CostTuple]]:
+        """The version meant (None: the highest available) and what was measured of each of
+        its signatures that can be named by a request."""
 
     def predict(
         self,

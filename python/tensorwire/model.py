@@ -76,6 +76,26 @@ def read_metadata(engine: _core.Engine, model: str, version: int | None = None) 
     return ModelMetadata.from_tuples(model, found, signatures)
 
 
+def load_newest(
+    engine: _core.Engine, path: str | os.PathLike[str], batching: Batching
+) -> tuple[str, int]:
+    """Loads the newest version of the model at a path; its name and version.
+
+    Raises ModelLoadError if it can't be loaded.
+    """
+    (named,) = name_models(path)
+    (newest,) = Latest().wanted(list_versions(named.path))
+    folder = newest.path
+    if newest.needs_export:
+        folder = KerasExporter(engine.tensorflow_version).export(newest.path)
+    options = json.dumps({"batching": batching.to_native()})
+    try:
+        engine.load(named.name, newest.number, str(folder), options)
+    except _core.NativeError as error:
+        raise ModelLoadError(str(error.args[1]), model=named.name) from error
+    return named.name, newest.number
+
+
 class Model:
     """The newest version of the model at a path, loaded into this process.
 
@@ -91,21 +111,12 @@ class Model:
 
     def __init__(self, path: str | os.PathLike[str], **settings: Unpack[EngineSettings]) -> None:
         check_type("path", path, (str, os.PathLike), "the path of a model")
-        (named,) = name_models(path)
-        (newest,) = Latest().wanted(list_versions(named.path))
         engine = open_engine(load_config(settings, defaults=_DEFAULTS).engine)
-        folder = newest.path
-        if newest.needs_export:
-            folder = KerasExporter(engine.tensorflow_version).export(newest.path)
         # The calls of a program are not gathered: each runs in the thread it comes from.
-        alone = json.dumps({"batching": Batching.off().to_native()})
-        try:
-            engine.load(named.name, newest.number, str(folder), alone)
-        except _core.NativeError as error:
-            raise ModelLoadError(str(error.args[1]), model=named.name) from error
+        name, version = load_newest(engine, path, Batching.off())
         self._path = os.fspath(path)
         self._engine: _core.Engine | None = engine
-        self.metadata = read_metadata(engine, named.name, newest.number)
+        self.metadata = read_metadata(engine, name, version)
         """Its name, version and signatures."""
 
     @property

@@ -39,7 +39,10 @@ mod dispatch;
 pub use dispatch::{Dispatcher, Gauges, expired};
 
 mod cost;
-pub use cost::{Curve, Point, RunMode};
+pub use cost::{Curve, Decision, INLINE_LIMIT, Point, RunMode};
+
+mod calibrate;
+pub use calibrate::{Measured, Sample, Store, calibrate};
 
 mod queue;
 

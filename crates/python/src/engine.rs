@@ -15,9 +15,10 @@ use tensor::Tensor;
 use tensorflow::{Library, SessionConfig, load_saved_model};
 use wire::signatures::describe;
 
-use crate::engine_options::{EngineOptions, Measuring, model_options};
+use crate::engine_options::{EngineOptions, model_options};
 use crate::error::serve_error;
 use crate::exit_gate;
+use crate::measure::{Meter, cost_tuples};
 use crate::of_this_process::OfThisProcess;
 use crate::signatures::signature_tuples;
 use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
@@ -31,9 +32,7 @@ pub(crate) struct Engine {
     models: OfThisProcess<Arc<engine::Engine>>,
     library: &'static Library,
     session: SessionConfig,
-    /// How long a version is measured when it is loaded, and where that is kept.
-    #[expect(dead_code, reason = "nothing measures a version yet")]
-    measuring: Measuring,
+    meter: Meter,
 }
 
 #[pymethods]
@@ -75,7 +74,9 @@ impl Engine {
         let options = model_options(options)?;
         let load = move || {
             let model = load_saved_model(self.library, &self.session, (name, version), &path)?;
-            Ok(model.with_options(options))
+            let mut model = model.with_options(options);
+            self.meter.measure(&mut model, &path);
+            Ok(model)
         };
         let registry = self.registry()?;
         exit_gate::detach(py, || registry.load(name, version, load))
@@ -124,6 +125,16 @@ impl Engine {
         Ok((model.version, signature_tuples(py, signatures)?))
     }
 
+    fn costs<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        version: Option<i64>,
+    ) -> PyResult<(i64, Vec<Bound<'py, PyTuple>>)> {
+        let model = self.find(name, version).map_err(serve_error)?;
+        Ok((model.version, cost_tuples(py, &model)?))
+    }
+
     #[expect(
         clippy::too_many_arguments,
         reason = "Python's side names each of them"
@@ -170,11 +181,12 @@ impl Engine {
         let engine = engine::Engine::new(core).map_err(|error| {
             ServeError::resource_exhausted(format!("cannot start {runners} threads: {error}"))
         })?;
+        let session = SessionConfig::from(&options.session);
         Ok(Self {
             models: OfThisProcess::new(Arc::new(engine)),
             library,
-            session: SessionConfig::from(&options.session),
-            measuring: options.measuring.clone(),
+            meter: Meter::new(options, library, &session),
+            session,
         })
     }
 

@@ -30,9 +30,8 @@ pub(crate) struct EngineOptions {
 }
 
 /// How a model is measured when it is loaded.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "nothing measures a version yet")]
 pub(crate) struct Measuring {
     /// The time that measuring one version may take; zero: it is not measured.
     #[serde(deserialize_with = "seconds")]

@@ -17,6 +17,8 @@ mod signatures;
 
 mod engine_options;
 
+mod measure;
+
 mod engine;
 
 mod server;

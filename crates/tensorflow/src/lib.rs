@@ -16,7 +16,17 @@ pub use load::load_saved_model;
 
 mod saved_model;
 
+mod fingerprint;
+pub use fingerprint::fingerprint;
+
+mod warmup;
+pub use warmup::recorded_samples;
+
 mod outline;
+
+mod operations;
+
+mod effects;
 
 mod sanity;
 

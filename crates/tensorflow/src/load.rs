@@ -27,7 +27,7 @@ pub fn load_saved_model(
     (name, version): (&str, i64),
     path: &Path,
 ) -> Result<ServedModel, ServeError> {
-    let model = SavedModel::read(path)?;
+    let model = SavedModel::read(path, &*library.operations()?)?;
     let session = Session::load(library.api(), config, path).map_err(|error| {
         let message = format!(
             "TensorFlow {} cannot load {}: {}",

@@ -13,5 +13,7 @@ pub mod signatures;
 mod segments;
 pub use segments::{Segments, Sink};
 
+pub mod warmup;
+
 mod protobuf;
 pub use protobuf::Malformed;

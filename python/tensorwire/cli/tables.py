@@ -39,7 +39,8 @@ def console() -> Console:
     return Console(highlight=False, width=width)
 
 
-def _table(*titles: str) -> Table:
+def empty_table(*titles: str) -> Table:
+    """A table with these columns, as all commands show theirs."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for title in titles:
         table.add_column(title, overflow="fold")
@@ -88,7 +89,7 @@ def callable_signatures(signatures: Mapping[str, Signature]) -> dict[str, Signat
 
 def signature_table(signatures: Mapping[str, Signature]) -> Table:
     """A row for each input and output of those that can be called."""
-    table = _table("signature", "", "name", "dtype", "shape")
+    table = empty_table("signature", "", "name", "dtype", "shape")
     for signature in callable_signatures(signatures).values():
         title = signature.name
         sides = (("input", signature.inputs), ("output", signature.outputs))
@@ -103,7 +104,7 @@ def signature_table(signatures: Mapping[str, Signature]) -> Table:
 
 def status_table(statuses: Mapping[str, ModelStatus]) -> Table:
     """A row for each version of each model."""
-    table = _table("model", "version", "state", "error")
+    table = empty_table("model", "version", "state", "error")
     for name, status in statuses.items():
         title = name
         for version in status.versions:
@@ -119,7 +120,7 @@ def status_table(statuses: Mapping[str, ModelStatus]) -> Table:
 def output_table(outputs: Mapping[str, NDArray[Any]], *, batched: bool) -> tuple[Table, int]:
     """The outputs side by side, a row for each row of the batch if they are `batched`
     (share a first dimension), else one; and how many rows are left out."""
-    table = _table(*outputs)
+    table = empty_table(*outputs)
     count = len(next(iter(outputs.values()))) if batched else 1
     for row in range(min(count, MAX_ROWS)):
         values = (value[row] if batched else value for value in outputs.values())
