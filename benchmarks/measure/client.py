@@ -13,8 +13,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import model
 import numpy as np
+
+import model
 from contestants.contestant import Contestant
 from contestants.running import START_SECONDS, Running
 from measure import cores
