@@ -226,19 +226,25 @@ impl<'a> Attempts<'a> {
     }
 
     async fn exchange(&self, index: usize, address: &str) -> Result<Bytes, Failure> {
-        let mut link = self.live.connections[index]
-            .link()
-            .await
-            .map_err(|why| Failure::unreached(&why, address))?;
-        let _under_way = link.enter();
-        let left = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let head = self.channel.heads[index].head(self.request, &self.options.metadata, left);
-        let limit = self.channel.options.max_message_bytes;
-        exchange(&mut link, head, self.request.frame.clone(), limit)
-            .await
-            .map_err(|broken| Failure::broken(broken, link.given_up(), address))
+        let mut moved = false;
+        loop {
+            let mut link = self.live.connections[index]
+                .link()
+                .await
+                .map_err(|why| Failure::unreached(&why, address))?;
+            let _under_way = link.enter();
+            let left = self
+                .deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let head = self.channel.heads[index].head(self.request, &self.options.metadata, left);
+            let limit = self.channel.options.max_message_bytes;
+            match exchange(&mut link, head, self.request.frame.clone(), limit).await {
+                Ok(message) => return Ok(message),
+                // Once: a server that greets and says farewell in turn is not available.
+                Err(broken) if broken.unseen() && !moved => moved = true,
+                Err(broken) => return Err(Failure::broken(broken, link.given_up(), address)),
+            }
+        }
     }
 
     fn read(&self, message: &Bytes, address: &str) -> Result<Reply, ClientError> {

@@ -20,6 +20,22 @@ pub(crate) enum Broken {
     Http2(h2::Error),
 }
 
+impl Broken {
+    /// Whether the server said farewell before it saw the call: it is free to go elsewhere,
+    /// at no cost and no risk.
+    pub(crate) fn unseen(&self) -> bool {
+        match self {
+            Self::Status(_) => false,
+            // Calls that it did see end in other ways.
+            Self::Http2(error) => {
+                error.is_go_away()
+                    && error.is_remote()
+                    && error.reason() == Some(h2::Reason::NO_ERROR)
+            }
+        }
+    }
+}
+
 impl From<h2::Error> for Broken {
     fn from(error: h2::Error) -> Self {
         Self::Http2(error)

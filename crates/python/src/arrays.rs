@@ -127,19 +127,18 @@ impl OwnedArray {
 }
 
 /// A dict of names to arrays, or to a `WireTensor` for what is not of the common case: in
-/// the order of `wanted`, or of the names.
+/// the order of `wanted`, or if that is empty of the names.
 pub(crate) fn arrays_into_python<'py>(
     py: Python<'py>,
     mut arrays: Vec<OwnedArray>,
-    wanted: Option<&[String]>,
+    wanted: &[String],
 ) -> PyResult<Bound<'py, PyDict>> {
-    match wanted {
-        None => arrays.sort_by(|one, other| one.name.cmp(&other.name)),
-        Some(wanted) => {
-            let place = |name: &str| wanted.iter().position(|other| other == name);
-            arrays.retain(|array| place(&array.name).is_some());
-            arrays.sort_by_key(|array| place(&array.name));
-        }
+    if wanted.is_empty() {
+        arrays.sort_by(|one, other| one.name.cmp(&other.name));
+    } else {
+        let place = |name: &str| wanted.iter().position(|other| other == name);
+        arrays.retain(|array| place(&array.name).is_some());
+        arrays.sort_by_key(|array| place(&array.name));
     }
     let dict = PyDict::new(py);
     for array in arrays {

@@ -104,9 +104,7 @@ class BaseClient:
             return None
         return request, timeout, self._settings.metadata, self._settings.wait_for_ready
 
-    def _short_outputs(
-        self, reply: dict[str, Any], model: str
-    ) -> dict[str, np.ndarray[Any, Any]]:
+    def _short_outputs(self, reply: dict[str, Any], model: str) -> dict[str, np.ndarray[Any, Any]]:
         """The outputs, where the core leaves some of them to Python."""
         for name, output in reply.items():
             if type(output) is tuple:

@@ -64,10 +64,6 @@ impl Inbox {
     }
 
     /// Begins a call at the end of the loop's turn.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a call's settings, as Channel.call takes them"
-    )]
     fn start(
         slf: &Bound<'_, Self>,
         event_loop: &Bound<'_, PyAny>,
@@ -103,8 +99,8 @@ impl Inbox {
     fn flush(&self) -> PyResult<()> {
         let jobs = mem::take(&mut *lock(&self.outgoing));
         client::spawn(async move { jobs.into_iter().for_each(Job::begin) })
-        .map(drop)
-        .map_err(|error| native_error(&error))
+            .map(drop)
+            .map_err(|error| native_error(&error))
     }
 
     /// Gives the futures their results.

@@ -13,7 +13,7 @@ use crate::tensors::{OwnedTensor, tensors_into_python};
 /// A reply with all copies made that need no interpreter lock.
 pub(super) enum OwnedReply {
     Predict(Option<i64>, Vec<OwnedTensor>),
-    Arrays(Vec<OwnedArray>, Option<Arc<[String]>>),
+    Arrays(Vec<OwnedArray>, Arc<[String]>),
     Other(client::Reply),
 }
 
@@ -26,7 +26,7 @@ impl OwnedReply {
             }
             (client::Reply::Predict { outputs, .. }, Form::Arrays(wanted)) => {
                 let arrays = outputs.into_iter().map(OwnedArray::new).collect();
-                Self::Arrays(arrays, wanted.clone())
+                Self::Arrays(arrays, Arc::clone(wanted))
             }
             (other, _) => Self::Other(other),
         }
@@ -39,7 +39,7 @@ impl OwnedReply {
                 return (version, tensors_into_python(py, tensors)?).into_py_any(py);
             }
             Self::Arrays(arrays, wanted) => {
-                let dict = arrays_into_python(py, arrays, wanted.as_deref())?;
+                let dict = arrays_into_python(py, arrays, &wanted)?;
                 return Ok(dict.into_any().unbind());
             }
             Self::Other(reply) => reply,

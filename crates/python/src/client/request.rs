@@ -24,8 +24,8 @@ pub(crate) struct Request {
 pub(super) enum Form {
     /// `WireTensor`s, or what the method answers.
     Plain,
-    /// A dict of arrays: of these outputs, in this order, or of all.
-    Arrays(Option<Arc<[String]>>),
+    /// A dict of arrays: of these outputs, in this order; if none are named, of all.
+    Arrays(Arc<[String]>),
 }
 
 #[pymethods]
@@ -88,15 +88,14 @@ impl Request {
             .map(|(name, tensor)| Some((text(name)?, tensor)))
             .collect::<Option<_>>()?;
         let wanted = names(outputs)?;
-        let filter: Vec<&str> = wanted.iter().flatten().map(String::as_str).collect();
+        let filter: Vec<&str> = wanted.iter().map(String::as_str).collect();
         Some(Self {
             request: client::Request::predict(&PredictCall {
                 spec,
                 inputs: &inputs,
                 output_filter: &filter,
             }),
-            // None wanted means all, as it does to the server.
-            form: Form::Arrays(wanted.filter(|names| !names.is_empty()).map(Arc::from)),
+            form: Form::Arrays(wanted.into()),
         })
     }
 
@@ -156,21 +155,20 @@ fn named_arrays<'py>(inputs: &Bound<'py, PyAny>) -> Option<Vec<(Bound<'py, PyAny
         .collect()
 }
 
-/// `Some(None)`: no names are given.
-fn names(outputs: &Bound<'_, PyAny>) -> Option<Option<Vec<String>>> {
+/// None, to the server, means all.
+fn names(outputs: &Bound<'_, PyAny>) -> Option<Vec<String>> {
     if outputs.is_none() {
-        return Some(None);
+        return Some(Vec::new());
     }
-    let is_plain = outputs.is_exact_instance_of::<PyList>()
-        || outputs.is_exact_instance_of::<PyTuple>();
+    let is_plain =
+        outputs.is_exact_instance_of::<PyList>() || outputs.is_exact_instance_of::<PyTuple>();
     if !is_plain {
         return None;
     }
     let names = outputs.try_iter().ok()?;
     names
         .map(|name| Some(text(&name.ok()?)?.to_owned()))
-        .collect::<Option<_>>()
-        .map(Some)
+        .collect()
 }
 
 fn spec<'a>(
