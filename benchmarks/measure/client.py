@@ -13,8 +13,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import model
 import numpy as np
+
+import model
 from contestants.contestant import Contestant
 from contestants.running import START_SECONDS, Running
 from measure import cores
@@ -166,8 +167,7 @@ def table(measured: Measured) -> str:
         cpu = [sample.cpu_micros for sample in samples]
         rates = [sample.calls_per_second for sample in samples]
         lines.append(
-            f"{key:<22}{statistics.median(cpu):>9.1f} µs CPU/call [{min(cpu):.1f} .. {max(cpu):.1f}]"
-            f"{statistics.median(rates):>10,.0f} calls/s [{min(rates):,.0f} .. {max(rates):,.0f}]"
+            f"{key:<22}{_spread(cpu, '9,.1f')} µs CPU/call  {_spread(rates, '9,.0f')} calls/s"
         )
     for suffix in ("", "-1mib"):
         for ours, theirs in ((WAITING, SERVING_WAITING), (AWAITED, SERVING_AWAITED)):
@@ -179,6 +179,11 @@ def table(measured: Measured) -> str:
                     f"{named}: {cpu_ratio:.3f} of its CPU, {rate_ratio:.2f} x its calls/s"
                 )
     return "\n".join(lines)
+
+
+def _spread(figures: list[float], form: str) -> str:
+    middle = statistics.median(figures)
+    return f"{middle:{form}} [{min(figures):{form}} .. {max(figures):{form}}]"
 
 
 def main() -> int:

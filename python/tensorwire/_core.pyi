@@ -5,7 +5,8 @@ around it. Tensors cross as `WireTensor` tuples. Calls that can take time releas
 interpreter lock and notice Ctrl-C.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 from typing import Any, final
 
 from .core_types import CostTuple, SignatureTuple, StatusTuple, WireTensor
@@ -128,6 +129,17 @@ class Request:
         list of WireTensor)."""
 
     @staticmethod
+    def arrays(
+        model: object, version: object, signature: object, inputs: object, outputs: object
+    ) -> Request | None:
+        """PredictionService/Predict of the common case, in one step: a dict of str to numpy
+        arrays in C order and native bytes, of float32, float64, bool or an integer type;
+        `outputs` None or a list or tuple of str, `version` None or an int. None: something
+        is not of that kind, or wrong. Reply: a dict of the outputs wanted in their order, or
+        of all by name; arrays of their own memory, and a WireTensor for an output of
+        another type."""
+
+    @staticmethod
     def metadata(model: str, version: int | None, label: str | None) -> Request:
         """PredictionService/GetModelMetadata. Reply: (version, or None if the server
         doesn't say; list of SignatureTuple)."""
@@ -150,10 +162,37 @@ class Request:
 
 @final
 class Call:
-    """A request under way, started by `Channel.start`."""
+    """A request under way, started by `Inbox.start`."""
 
     def cancel(self) -> None:
-        """Gives it up; `done` is then not called. The server is told."""
+        """Gives it up; the server is told."""
+
+@final
+class Inbox:
+    """Calls of one event loop and their answers. Only the loop's thread may use it."""
+
+    def __new__(cls) -> Inbox: ...
+    def fileno(self) -> int:
+        """A socket that becomes readable when there are answers: the loop is to call
+        `deliver` then."""
+
+    def start(
+        self,
+        event_loop: asyncio.AbstractEventLoop,
+        channel: Channel,
+        request: Request,
+        timeout: float | None,
+        metadata: Sequence[tuple[str, str | bytes]],
+        wait_for_ready: bool,
+    ) -> tuple[asyncio.Future[Any], Call]:
+        """Begins a call as `Channel.call` makes it, and answers the future for its reply.
+        Calls that begin in the same turn of the loop are sent together at its end."""
+
+    def flush(self) -> None:
+        """Sends what has begun; `start` has the loop call it."""
+
+    def deliver(self) -> None:
+        """Gives the futures the answers that have come."""
 
 @final
 class Channel:
@@ -179,17 +218,6 @@ class Channel:
     ) -> Any:
         """Sends and waits. Retries UNAVAILABLE on the next address, with backoff,
         within `timeout` seconds (None: no limit)."""
-
-    def start(
-        self,
-        request: Request,
-        timeout: float | None,
-        metadata: Sequence[tuple[str, str | bytes]],
-        wait_for_ready: bool,
-        done: Callable[[Any, NativeError | None], None],
-    ) -> Call:
-        """Sends without waiting; `done(reply, error)` is called once, in a thread of
-        the core's."""
 
     def close(self) -> None:
         """Ends calls under way with CANCELLED and closes the connections."""
@@ -240,6 +268,7 @@ __all__ = [
     "Call",
     "Channel",
     "Engine",
+    "Inbox",
     "LoadTest",
     "NativeError",
     "Request",

@@ -4,7 +4,6 @@ import asyncio
 
 import laps
 import numpy as np
-
 import tensorwire
 
 

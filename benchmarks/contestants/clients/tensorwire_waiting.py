@@ -2,7 +2,6 @@
 
 import laps
 import numpy as np
-
 import tensorwire
 
 

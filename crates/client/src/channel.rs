@@ -1,23 +1,24 @@
 //! Calls, from the choice of a server to the decoded reply. May be used from any
 //! thread, and after a `fork` in the child too, which makes its own connections.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
-use tonic::client::Grpc;
 
 use crate::address::Address;
 use crate::balance::Balance;
-use crate::codec::RawCodec;
-use crate::connection::connect_lazily;
+use crate::code::Code;
+use crate::connection::Connection;
 use crate::error::ClientError;
+use crate::exchange::exchange;
 use crate::failure::{Cause, Failure};
 use crate::fork::PerProcess;
+use crate::head::Heads;
 use crate::history::History;
 use crate::metadata::UserMetadata;
 use crate::options::ChannelOptions;
@@ -28,14 +29,15 @@ use crate::retry::Retries;
 /// Connections to one or more servers that offer the same.
 pub struct Channel {
     addresses: Vec<Address>,
-    options: ChannelOptions,
+    heads: Vec<Heads>,
+    options: Arc<ChannelOptions>,
     closed: AtomicBool,
     live: PerProcess<Live>,
 }
 
 /// What belongs to one process.
 struct Live {
-    connections: Vec<Grpc<tonic::transport::Channel>>,
+    connections: Vec<Connection>,
     balance: Balance,
     closing: CancellationToken,
 }
@@ -51,14 +53,14 @@ pub struct CallOptions {
     pub wait_for_ready: bool,
 }
 
-/// What a server sends along with a reply: its headers and trailers.
-pub(crate) type ReplyMetadata = tonic::metadata::MetadataMap;
+/// What a server sends along with a reply: its trailers.
+pub(crate) type ReplyMetadata = http::HeaderMap;
 
-/// A reply as it came in, with what the server sent along.
+/// A reply as it came in.
 pub(crate) struct RawReply {
     /// The encoded message.
     pub(crate) message: Bytes,
-    /// Beside it.
+    /// The trailers.
     pub(crate) metadata: ReplyMetadata,
     /// Which of the channel's servers answered.
     address: usize,
@@ -102,12 +104,17 @@ impl Channel {
             let message = "a client needs the address of at least one server";
             return Err(ClientError::local(Code::InvalidArgument, message));
         }
+        let addresses: Vec<Address> = addresses
+            .iter()
+            .map(|text| Address::parse(text.as_ref()))
+            .collect::<Result<_, _>>()?;
+        let heads = addresses
+            .iter()
+            .map(|address| Heads::new(address, &options.user_agent));
         Ok(Self {
-            addresses: addresses
-                .iter()
-                .map(|text| Address::parse(text.as_ref()))
-                .collect::<Result<_, _>>()?,
-            options,
+            heads: heads.collect::<Result<_, _>>()?,
+            addresses,
+            options: Arc::new(options),
             closed: AtomicBool::new(false),
             live: PerProcess::new(),
         })
@@ -136,7 +143,9 @@ impl Channel {
         options: &CallOptions,
     ) -> Result<RawReply, ClientError> {
         self.check(request)?;
-        let live = self.live.get_or_try_make(|| self.connect())?;
+        let Ok(live) = self
+            .live
+            .get_or_try_make(|| Ok::<_, Infallible>(self.connect()));
         if self.closed.load(Ordering::SeqCst) {
             // Closed between the check and the making: nobody else lets go of it.
             self.live.clear();
@@ -176,12 +185,12 @@ impl Channel {
         if self.closed.load(Ordering::SeqCst) {
             return Err(closed());
         }
-        let limit = self.options.max_message_bytes;
-        if request.message.len() > limit {
-            let message = format!(
-                "the request is {} bytes long; max_message_bytes allows {limit}",
-                request.message.len()
-            );
+        // The length has 32 bits in gRPC's prefix.
+        let limit = self.options.max_message_bytes.min(u32::MAX as usize);
+        let length = request.message_bytes();
+        if length > limit {
+            let message =
+                format!("the request is {length} bytes long; max_message_bytes allows {limit}");
             return Err(ClientError::local(Code::ResourceExhausted, message));
         }
         Ok(())
@@ -196,15 +205,15 @@ impl Channel {
         })
     }
 
-    fn connect(&self) -> Result<Live, ClientError> {
+    fn connect(&self) -> Live {
         let addresses = self.addresses.iter();
-        Ok(Live {
+        Live {
             connections: addresses
-                .map(|address| connect_lazily(address, &self.options))
-                .collect::<Result<_, _>>()?,
+                .map(|address| Connection::new(address.clone(), Arc::clone(&self.options)))
+                .collect(),
             balance: Balance::new(self.addresses.len()),
             closing: CancellationToken::new(),
-        })
+        }
     }
 }
 
@@ -239,9 +248,6 @@ impl<'a> Attempts<'a> {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
-            if failure.cause == Cause::Expired {
-                return Err(self.deadline_exceeded(progress));
-            }
             let too_late = |pause: &Duration| {
                 let after = Instant::now() + *pause;
                 !waiting && self.deadline.is_some_and(|deadline| after >= deadline)
@@ -257,57 +263,41 @@ impl<'a> Attempts<'a> {
 
     async fn attempt(&self, index: usize) -> Result<RawReply, Failure> {
         let address = self.channel.addresses[index].name.as_str();
-        let mut connection = self.live.connections[index].clone();
-        let sent = async {
-            connection
-                .ready()
-                .await
-                .map_err(|error| tonic::Status::from_error(Box::new(error)))?;
-            let codec = RawCodec {
-                request_bytes: self.request.message.len(),
-            };
-            let path = PathAndQuery::from_static(self.request.method.path());
-            connection.unary(self.headed_request(), path, codec).await
-        };
-        match sent.await {
-            Ok(response) => {
-                self.live.balance.mark_up(index);
-                let (metadata, message, _) = response.into_parts();
-                Ok(RawReply {
-                    message,
-                    metadata,
-                    address: index,
-                })
-            }
-            Err(status) => {
-                let failure = Failure::from_status(&status, address);
-                match failure.cause {
-                    Cause::Answered => self.live.balance.mark_up(index),
-                    Cause::Unreached => self.live.balance.mark_down(index),
-                    Cause::Lost | Cause::Expired => {}
-                }
-                Err(failure)
-            }
+        let result = self.exchange(index, address).await;
+        match result.as_ref().map_err(|failure| failure.cause) {
+            Ok(_) | Err(Cause::Answered) => self.live.balance.mark_up(index),
+            Err(Cause::Unreached) => self.live.balance.mark_down(index),
+            Err(Cause::Lost) => {}
         }
+        result
     }
 
-    fn headed_request(&self) -> tonic::Request<Bytes> {
-        let mut request = tonic::Request::new(self.request.message.clone());
-        let metadata = request.metadata_mut();
-        *metadata = self.options.metadata.0.clone();
-        for entry in self.request.metadata.iter() {
-            if let tonic::metadata::KeyAndValueRef::Ascii(key, value) = entry {
-                // What the user says himself has precedence.
-                metadata
-                    .entry(key)
-                    .map(|entry| entry.or_insert(value.clone()))
-                    .ok();
+    async fn exchange(&self, index: usize, address: &str) -> Result<RawReply, Failure> {
+        let mut moved = false;
+        loop {
+            let mut link = self.live.connections[index]
+                .link()
+                .await
+                .map_err(|why| Failure::unreached(&why, address))?;
+            let _under_way = link.enter();
+            let left = self
+                .deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let head = self.channel.heads[index].head(self.request, &self.options.metadata, left);
+            let limit = self.channel.options.max_message_bytes;
+            match exchange(&mut link, head, self.request.frame.clone(), limit).await {
+                Ok((message, metadata)) => {
+                    return Ok(RawReply {
+                        message,
+                        metadata,
+                        address: index,
+                    });
+                }
+                // Once: a server that greets and says farewell in turn is not available.
+                Err(broken) if broken.unseen() && !moved => moved = true,
+                Err(broken) => return Err(Failure::broken(broken, link.given_up(), address)),
             }
         }
-        if let Some(deadline) = self.deadline {
-            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-        }
-        request
     }
 
     fn deadline_exceeded(&self, progress: &Progress<'_>) -> ClientError {

@@ -13,6 +13,8 @@ mod of_this_process;
 
 mod tensors;
 
+mod arrays;
+
 mod signatures;
 
 mod engine_options;
@@ -43,6 +45,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::Request>()?;
     module.add_class::<client::Channel>()?;
     module.add_class::<client::Call>()?;
+    module.add_class::<client::Inbox>()?;
     module.add_class::<load::LoadTest>()?;
 
     module.add_function(wrap_pyfunction!(build_info::build_info, module)?)

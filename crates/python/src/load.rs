@@ -85,7 +85,7 @@ impl LoadTest {
         let target = Target {
             addresses,
             channel: channel_options(options)?,
-            request: request.0.clone(),
+            request: request.request.clone(),
             call: call_options(plan.timeout, metadata, false)?,
         };
         client::LoadTest::start(&target, plan.native()?)

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use crate::Code;
+use crate::{Code, code_name};
 use serde::Serialize;
 
 use super::generator::Effort;
 use super::tally::{Failures, Tally, Times};
-use crate::error::code_name;
 
 const NANOS_PER_MILLI: f64 = 1e6;
 

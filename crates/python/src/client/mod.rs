@@ -1,4 +1,4 @@
-//! The client's classes: `Request`, `Channel` and `Call`.
+//! The client's classes: `Request`, `Channel`, `Inbox` and `Call`.
 
 use pyo3::prelude::*;
 
@@ -14,7 +14,8 @@ pub(crate) use channel::Channel;
 mod call;
 pub(crate) use call::Call;
 
-mod completions;
+mod inbox;
+pub(crate) use inbox::Inbox;
 
 mod reply;
 
