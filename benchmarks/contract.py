@@ -9,6 +9,8 @@ import json
 import struct
 import subprocess
 import sys
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 import model
 from paths import PROTO, WORK
+from saved_model import SavedModel
 from trouble import BenchmarkError
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
@@ -45,17 +48,28 @@ class Contract:
 
     def predict_request(self, row: tuple[float, ...], typed: bool) -> bytes:
         """A batch of one row: float [1, 32], as `float_val` or as `tensor_content`."""
-        request = self._message("tensorflow.serving.PredictRequest")
-        request.model_spec.name = model.NAME
-        tensor = request.inputs[model.INPUT]
-        tensor.dtype = _DT_FLOAT
-        for size in (1, len(row)):
-            tensor.tensor_shape.dim.add().size = size
+        request, tensor = self._request(model.NAME, model.INPUT, (len(row),))
         if typed:
             tensor.float_val.extend(row)
         else:
             tensor.tensor_content = struct.pack(f"<{len(row)}f", *row)
         return _bytes(request)
+
+    def row_request(self, served: SavedModel, name: str | None = None) -> bytes:
+        """The model's row as a batch of one, in `tensor_content`; `name`: what the
+        model is called by the server, if not by its own name."""
+        request, tensor = self._request(name or served.name, served.input, served.shape)
+        tensor.tensor_content = served.row.tobytes()
+        return _bytes(request)
+
+    def row_reply(self, reply: bytes, served: SavedModel) -> Sequence[float]:
+        """All values of the model's output, in whichever form they came."""
+        response = self._message("tensorflow.serving.PredictResponse")
+        response.ParseFromString(reply)
+        if served.output not in response.outputs:
+            raise BenchmarkError(f"the reply has no output {served.output!r}")
+        tensor = response.outputs[served.output]
+        return array("f", tensor.tensor_content or tensor.float_val)
 
     def predict_reply(self, reply: bytes) -> float:
         """The only element of the output, in whichever form it came."""
@@ -80,6 +94,16 @@ class Contract:
         if response.error_message:
             raise BenchmarkError(f"the reply is an error: {response.error_message}")
         return float(response.prediction.strip("[] \n"))
+
+    def _request(self, name: str, alias: str, shape: tuple[int, ...]) -> tuple[Any, Any]:
+        """A request to the model of that name, and its input, which has no values yet."""
+        request = self._message("tensorflow.serving.PredictRequest")
+        request.model_spec.name = name
+        tensor = request.inputs[alias]
+        tensor.dtype = _DT_FLOAT
+        for size in (1, *shape):
+            tensor.tensor_shape.dim.add().size = size
+        return request, tensor
 
     def _message(self, name: str) -> Any:
         return message_factory.GetMessageClass(self._pool.FindMessageTypeByName(name))()

@@ -53,13 +53,17 @@ class Model:
 
 def prepare() -> Model:
     """Builds the test models where that was not done before, and asks TensorFlow."""
-    script = REPOSITORY / "tests" / "models" / "make_models.py"
-    built = Path(_last_line([sys.executable, str(script)], "build the test models"))
-    folder = built / NAME / "1"
+    folder = models_folder() / NAME / "1"
     # Sixteenths are exact in binary and short in JSON.
     row = tuple((index * 7 % WIDTH) / 16 - 1 for index in range(WIDTH))
     answer = _last_line(predict_command(folder, row), "load and run the model in TensorFlow")
     return Model(folder, row, float(answer))
+
+
+def models_folder() -> Path:
+    """Where the test models are, built if they were not."""
+    script = REPOSITORY / "tests" / "models" / "make_models.py"
+    return Path(_last_line([sys.executable, str(script)], "build the test models"))
 
 
 def predict_command(folder: Path, row: Sequence[float]) -> list[str]:

@@ -24,6 +24,7 @@ def collect(cores: Cores) -> dict[str, str]:
         "Python": platform.python_version(),
         "grpcio": _package("grpcio"),
         "h2load": _first_line(["h2load", "--version"]),
+        "cc": _first_line(["cc", "--version"]),
         "rustc": _first_line(["rustc", "--version"]),
     }
 

@@ -3,10 +3,14 @@
 import statistics
 from pathlib import Path
 
+import chart
+from markdown import spread, table
+from parts import PARTS
 from results import Results, targets
 
 BEGIN = "<!-- written by `make bench`: begin -->"
 END = "<!-- written by `make bench`: end -->"
+CHART = "chart.svg"
 # Below this part of its core a server was waiting for something.
 BUSY = 0.9
 # What a new RESULTS.md starts with; what people write around the markers later is kept.
@@ -25,6 +29,8 @@ def render(results: Results) -> str:
         parts.append(_load(results))
     if results.starts:
         parts.append(_starts(results))
+    for name, samples in results.parts.items():
+        parts.append(f"## {PARTS[name].TITLE}\n\n{PARTS[name].describe(samples)}")
     parts.append(_commands(results))
     return "\n\n".join(parts)
 
@@ -49,22 +55,21 @@ def _targets(results: Results) -> str:
     rows = []
     for target in targets(results):
         value = "-" if target.value is None else f"{target.value:.2f}"
-        limit = f"{'>=' if target.at_least else '<='} {target.limit:g}"
+        limit = f"{'>=' if target.at_least else '<='} {target.limit:.3g}"
         rows.append([target.text, limit, value, target.verdict()])
-    return "## Targets\n\n" + _table(["what", "target", "measured", ""], rows)
+    return "## Targets\n\n" + table(["what", "target", "measured", ""], rows)
 
 
 def _load(results: Results) -> str:
     rows = []
     for key, samples in results.samples.items():
         rates = [sample.requests_per_second for sample in samples]
-        spread = f"[{min(rates):,.0f} .. {max(rates):,.0f}]"
         alone = results.median(key, lambda sample: sample.latency_median_micros)
         slowest = results.median(key, lambda sample: sample.latency_p99_micros)
         rows.append(
             [
                 results.titles[key],
-                f"{statistics.median(rates):,.0f} {spread}",
+                spread(rates),
                 f"{results.median(key, lambda sample: sample.cpu_micros):,.1f}",
                 f"{results.median(key, lambda sample: sample.busy):.0%}",
                 _times(results.ratio(key, "floor")),
@@ -88,7 +93,22 @@ def _load(results: Results) -> str:
         'median. "Alone" is one connection with one request at a time. Every reply was counted '
         "and its size checked, its value before and after each round."
     )
-    return f"## Requests\n\n{text}\n\n{_table(header, rows)}{_waited(results)}"
+    picture = f"![requests/s of each server, on a logarithmic scale]({CHART})"
+    return f"## Requests\n\n{text}\n\n{picture}\n\n{table(header, rows)}{_waited(results)}"
+
+
+def draw(results: Results) -> str | None:
+    """Requests/s of every exchange as an SVG, for `CHART` beside RESULTS.md; `None`:
+    there are none."""
+    if not results.samples:
+        return None
+    bars = []
+    for key, samples in results.samples.items():
+        rates = [sample.requests_per_second for sample in samples]
+        name = results.titles[key].replace("`", "")
+        ours = key.startswith("tensorwire")
+        bars.append(chart.Bar(name, statistics.median(rates), min(rates), max(rates), ours))
+    return chart.draw("Requests/s on one core: a small network at batch 1", bars)
 
 
 def _waited(results: Results) -> str:
@@ -120,12 +140,11 @@ def _starts(results: Results) -> str:
         f"{results.start_ratio() or 0:.2f} of what TensorFlow in Python takes (median of the "
         "rounds' ratios)."
     )
-    return f"## Start\n\n{text}\n\n{_table(['what', 'seconds, median [min .. max]'], rows)}"
+    return f"## Start\n\n{text}\n\n{table(['what', 'seconds, median [min .. max]'], rows)}"
 
 
 def _start_row(title: str, seconds: list[float]) -> list[str]:
-    middle = statistics.median(seconds)
-    return [title, f"{middle:.2f} [{min(seconds):.2f} .. {max(seconds):.2f}]"]
+    return [title, spread(seconds, 2)]
 
 
 def _commands(results: Results) -> str:
@@ -135,9 +154,3 @@ def _commands(results: Results) -> str:
 
 def _times(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio:.3g}"
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    # Words to the left, figures to the right.
-    rule = ["---"] + ["---:"] * (len(header) - 1)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *rows])

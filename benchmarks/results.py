@@ -2,10 +2,12 @@
 
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from measure import rounds, startup
+from parts import PARTS
+from target import Target
 
 Samples = list[rounds.Sample]
 
@@ -13,7 +15,8 @@ Samples = list[rounds.Sample]
 @dataclass(frozen=True)
 class Results:
     """All of a run. `samples` and `titles` by the exchange's key, `commands` by what
-    they start; nothing in `samples` or `starts`: it was not asked for."""
+    they start, `parts` the samples of a part by its name; what is missing or empty was
+    not asked for."""
 
     provenance: dict[str, str]
     commands: dict[str, str]
@@ -21,6 +24,7 @@ class Results:
     titles: dict[str, str]
     samples: dict[str, Samples]
     starts: list[startup.Sample]
+    parts: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Every sample, unrounded."""
@@ -40,6 +44,16 @@ class Results:
             one.requests_per_second / other.requests_per_second for one, other in pairs
         )
 
+    def delay(self, key: str, base: str) -> float | None:
+        """Microseconds by which one request alone takes longer than another's, in the
+        same way."""
+        if not self.samples.get(key) or not self.samples.get(base):
+            return None
+        pairs = zip(self.samples[key], self.samples[base], strict=True)
+        return statistics.median(
+            one.latency_median_micros - other.latency_median_micros for one, other in pairs
+        )
+
     def start_ratio(self) -> float | None:
         """Seconds to the first prediction against TensorFlow in Python, in the same way."""
         if not self.starts:
@@ -47,33 +61,19 @@ class Results:
         return statistics.median(one.tensorwire / one.tensorflow for one in self.starts)
 
 
-@dataclass(frozen=True)
-class Target:
-    """A figure to reach; `value` `None`: not measured in this run."""
-
-    text: str
-    limit: float
-    at_least: bool
-    value: float | None
-
-    def verdict(self) -> str:
-        """Whether it was met, and if not by how much it was missed."""
-        if self.value is None:
-            return "not measured"
-        if (self.value >= self.limit) if self.at_least else (self.value <= self.limit):
-            return "met"
-        missed = abs(self.value - self.limit) / self.limit
-        return f"missed by {missed:.0%} of the target"
-
-
 def targets(results: Results) -> list[Target]:
     """What this server is to reach."""
     cost = None
     if results.samples.get("tensorwire"):
         cost = results.median("tensorwire", lambda sample: sample.cpu_micros)
+    of_floor = results.ratio("tensorwire", "floor")
     faster = results.ratio("tensorwire", "seed")
+    delay = results.delay("tensorwire", "floor")
+    of_parts = [part.targets(results.parts.get(name)) for name, part in PARTS.items()]
     return [
-        Target("requests/s, times the seed's server", 20, True, faster),
+        Target("requests/s, of the floor's", 0.6, True, of_floor),
+        Target("requests/s, times the seed's server", 60, True, faster),
+        Target("alone: median µs, above the floor's", 60, False, delay),
         Target("server CPU µs/request", 60, False, cost),
         Target(
             "process start to first prediction, of what TensorFlow in Python takes",
@@ -81,4 +81,5 @@ def targets(results: Results) -> list[Target]:
             False,
             results.start_ratio(),
         ),
+        *(target for targets in of_parts for target in targets),
     ]

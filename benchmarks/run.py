@@ -16,6 +16,8 @@ from contestants import floor, seed, tensorwire
 from contestants.contestant import Contestant
 from contestants.running import Running
 from measure import cores, h2load, rounds, startup
+from part import Bench
+from parts import PARTS
 from paths import BENCHMARKS, REPOSITORY, WORK
 from results import Results
 from trouble import BenchmarkError
@@ -34,7 +36,7 @@ def main() -> int:
     wanted = _arguments()
     # As an exception, so that the servers are ended on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    only = wanted.only or [*CONTESTANTS, STARTUP]
+    only = wanted.only or [*CONTESTANTS, STARTUP, *PARTS]
     try:
         results = _run(only, QUICK if wanted.quick else FULL)
     except BenchmarkError as error:
@@ -47,6 +49,9 @@ def main() -> int:
     # Part of a run must not take the place of a whole one.
     folder = WORK if wanted.quick or wanted.only else BENCHMARKS
     report.write(text, folder / "RESULTS.md")
+    picture = report.draw(results)
+    if picture is not None:
+        (folder / report.CHART).write_text(picture)
     as_json = json.dumps(results.as_json(), indent=1, ensure_ascii=False)
     (folder / "results.json").write_text(as_json + "\n")
     print(f"Written to {(folder / 'RESULTS.md').relative_to(REPOSITORY)} and results.json.")
@@ -63,8 +68,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*CONTESTANTS, STARTUP],
-        help="measure this alone; may be given more than once",
+        choices=[*CONTESTANTS, STARTUP, *PARTS],
+        metavar="NAME",
+        help="measure this alone; may be given more than once. NAME is one of "
+        f"{', '.join([*CONTESTANTS, STARTUP, *PARTS])}",
     )
     return parser.parse_args()
 
@@ -86,9 +93,17 @@ def _run(only: list[str], plan: rounds.Plan) -> Results:
         starts = startup.run(served, contestant, plan.rounds)
         python = model.predict_command(served.folder, served.row)
         commands["TensorFlow in Python, for the start"] = shlex.join(python)
+    found = {}
+    bench = Bench(served, wire, pinned, plan)
+    for name, part in PARTS.items():
+        if name in only:
+            print(f"part: {part.TITLE}", flush=True)
+            found[name] = part.measure(bench)
+            commands.update(found[name].commands)
     titles = {one.key: one.title for contestant in loaded for one in contestant.exchanges}
     facts = provenance.collect(pinned)
-    return Results(facts, _readable(commands), plan, titles, samples, starts)
+    parts = {name: one.samples for name, one in found.items()}
+    return Results(facts, _readable(commands), plan, titles, samples, starts, parts)
 
 
 def _load(

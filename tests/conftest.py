@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+# What these servers measure is not for the user's own, nor theirs for these.
+_MEASURES = tempfile.TemporaryDirectory(prefix="tensorwire-measures-")
+os.environ["TENSORWIRE_MEASURE_CACHE"] = _MEASURES.name
 
 HERE = Path(__file__).parent
 FOLDERS = {

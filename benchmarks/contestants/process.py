@@ -14,9 +14,16 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
 class Process:
-    """Runs from its making to `end`. `key` names it in messages and its logs."""
+    """Runs from its making to `end`. `key` names it in messages and its logs;
+    `listens`: it reads what it is told."""
 
-    def __init__(self, key: str, command: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        key: str,
+        command: list[str],
+        environment: Mapping[str, str],
+        listens: bool = False,
+    ) -> None:
         self.key = key
         self._output = WORK / "logs" / f"{key}.out"
         self._errors = WORK / "logs" / f"{key}.err"
@@ -24,7 +31,7 @@ class Process:
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
                 env={**os.environ, **QUIET, **environment},
@@ -37,8 +44,18 @@ class Process:
 
     def first_line(self) -> str | None:
         """The first line of its output, once it is whole."""
-        line, newline, _ = self._output.read_text().partition("\n")
-        return line if newline else None
+        return next(iter(self.lines()), None)
+
+    def lines(self) -> list[str]:
+        """The whole lines of its output so far."""
+        return self._output.read_text().split("\n")[:-1]
+
+    def tell(self, line: str) -> None:
+        """Writes a line to a process that listens."""
+        if self._process.stdin is None:
+            raise BenchmarkError(f"{self.key} was not started to listen.")
+        self._process.stdin.write(f"{line}\n".encode())
+        self._process.stdin.flush()
 
     def turns(self, seconds: float, every: float) -> Iterator[None]:
         """A turn `every` so many seconds, for something to be looked at. Raises once
@@ -55,6 +72,8 @@ class Process:
 
     def end(self) -> None:
         """SIGTERM, and SIGKILL where it does not go."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)

@@ -1,9 +1,11 @@
 """Load by nghttp2's h2load, and the proof that all of it was answered."""
 
+import contextlib
 import re
 import shutil
 import statistics
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +25,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class Target:
-    """Who is asked what. `reply_bytes`: the size of a right reply's message."""
+    """Who is asked what. `reply_bytes`: the size of a right reply's message. `core`: the
+    load's; `None`: all, beside the server."""
 
     url: str
     frame_file: Path
     reply_bytes: int
-    core: int
+    core: int | None
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ def require() -> None:
 
 def command(target: Target, shape: Shape, amount: list[str]) -> list[str]:
     """h2load on the load's core; `amount` is `-n REQUESTS` or `-D SECONDS`."""
-    pinned = ["taskset", "-c", str(target.core), PROGRAM, "-t", "1"]
-    load = ["-c", str(shape.connections), "-m", str(shape.streams), *amount]
+    pinned = [] if target.core is None else ["taskset", "-c", str(target.core)]
+    load = [PROGRAM, "-t", "1", "-c", str(shape.connections), "-m", str(shape.streams), *amount]
     headers = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
     return [*pinned, *load, "-d", str(target.frame_file), *headers, target.url]
 
@@ -66,6 +69,29 @@ def load(target: Target, shape: Shape, requests: int) -> float:
     report = _run(command(target, shape, ["-n", str(requests)]))
     _check(report, target, requests)
     return _rate(report)
+
+
+def load_side_by_side(targets: Sequence[Target], shape: Shape, requests: int) -> None:
+    """The same for several targets at once, by a process for each: h2load sends one
+    message only. `requests` are each target's."""
+    lines = [command(target, shape, ["-n", str(requests)]) for target in targets]
+    with contextlib.ExitStack() as stack:
+        running = []
+        for line in lines:
+            process = stack.enter_context(
+                subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            )
+            # Where one fails the others must not stay.
+            stack.callback(process.kill)
+            running.append(process)
+        for target, line, process in zip(targets, lines, running, strict=True):
+            try:
+                report, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                raise BenchmarkError(f"{' '.join(line)} took too long.") from error
+            if process.returncode != 0:
+                raise BenchmarkError(f"{' '.join(line)} failed: {errors.strip()}")
+            _check(report, target, requests)
 
 
 def latency(target: Target, requests: int, log: Path) -> Latency:

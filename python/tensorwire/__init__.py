@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import errors as errors
     from .client import AsyncClient, Client, Keepalive, Retry
+    from .config import Batching
     from .errors import TensorWireError
     from .model import Model
     from .server import Server, serve
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AsyncClient": "client",
+    "Batching": "config",
     "Client": "client",
     "Keepalive": "client",
     "Model": "model",
@@ -44,6 +46,7 @@ _HOMES = {
 
 __all__ = [
     "AsyncClient",
+    "Batching",
     "Client",
     "Keepalive",
     "Model",

@@ -5,10 +5,11 @@ around it. Tensors cross as `WireTensor` tuples. Calls that can take time releas
 interpreter lock and notice Ctrl-C.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 from typing import Any, final
 
-from .core_types import SignatureTuple, StatusTuple, WireTensor
+from .core_types import CostTuple, SignatureTuple, StatusTuple, WireTensor
 
 class NativeError(Exception):
     """An error from the core: `args` are its code ("INVALID_ARGUMENT", ...), its
@@ -19,13 +20,26 @@ class Engine:
     """The models of this process, loaded and run by TensorFlow's C library."""
 
     def __new__(cls, options: str) -> Engine:
-        """Opens TensorFlow. `options` is JSON: tensorflow_dir (the folder of the
-        installed package), op_libraries (paths), runner_threads, intra_op_threads,
-        inter_op_threads (0: one a core).
+        """Opens TensorFlow. `options` is JSON, all of it given; times are in seconds:
+        tensorflow_dir (the folder of the installed package), op_libraries (paths),
+        runner_threads (0: one a core), limits {requests, rows, bytes} (0: none),
+        default_timeout (null: none), measuring {budget (0: off), cache (folder or null)},
+        session {base (an encoded ConfigProto as a list of bytes, null:
+        `default_session_config`) and what goes before it, null where nothing does:
+        intra_op_threads, inter_op_threads (0: one a core), xla, gpu_memory_growth
+        (bool), gpu_memory_fraction}.
 
         Raises NativeError FAILED_PRECONDITION if TensorFlow or an op library can't be
         opened or is not of a supported version.
         """
+
+    @staticmethod
+    def default_session_config() -> bytes:
+        """The encoded ConfigProto that sessions are made with where nobody says otherwise."""
+
+    @property
+    def session_config(self) -> bytes:
+        """The encoded ConfigProto that this engine's sessions are made with."""
 
     @property
     def tensorflow_version(self) -> str:
@@ -34,8 +48,12 @@ class Engine:
     def declare(self, name: str) -> None:
         """Says that a model of this name is wanted; health waits for it."""
 
-    def load(self, name: str, version: int, path: str) -> None:
+    def load(self, name: str, version: int, path: str, options: str) -> None:
         """Loads a SavedModel directory and makes it available; blocks until then.
+        `options` is JSON: batching {enabled, max_batch_size, batch_timeout_micros,
+        max_enqueued_batches, num_batch_threads, allowed_batch_sizes (list),
+        pad_variable_length_inputs, enable_large_batch_splitting,
+        max_execution_batch_size}; null where it is for the engine to choose.
         On failure the version's state is END with the error, which is raised too."""
 
     def fail(self, name: str, version: int, code: str, message: str) -> None:
@@ -53,6 +71,10 @@ class Engine:
 
     def signatures(self, name: str, version: int | None) -> tuple[int, list[SignatureTuple]]:
         """The version meant (None: the highest available) and its signatures."""
+
+    def costs(self, name: str, version: int | None) -> tuple[int, list[CostTuple]]:
+        """The version meant (None: the highest available) and what was measured of each of
+        its signatures that can be named by a request."""
 
     def predict(
         self,
@@ -107,6 +129,17 @@ class Request:
         list of WireTensor)."""
 
     @staticmethod
+    def arrays(
+        model: object, version: object, signature: object, inputs: object, outputs: object
+    ) -> Request | None:
+        """PredictionService/Predict of the common case, in one step: a dict of str to numpy
+        arrays in C order and native bytes, of float32, float64, bool or an integer type;
+        `outputs` None or a list or tuple of str, `version` None or an int. None: something
+        is not of that kind, or wrong. Reply: a dict of the outputs wanted in their order, or
+        of all by name; arrays of their own memory, and a WireTensor for an output of
+        another type."""
+
+    @staticmethod
     def metadata(model: str, version: int | None, label: str | None) -> Request:
         """PredictionService/GetModelMetadata. Reply: (version, or None if the server
         doesn't say; list of SignatureTuple)."""
@@ -129,10 +162,37 @@ class Request:
 
 @final
 class Call:
-    """A request under way, started by `Channel.start`."""
+    """A request under way, started by `Inbox.start`."""
 
     def cancel(self) -> None:
-        """Gives it up; `done` is then not called. The server is told."""
+        """Gives it up; the server is told."""
+
+@final
+class Inbox:
+    """Calls of one event loop and their answers. Only the loop's thread may use it."""
+
+    def __new__(cls) -> Inbox: ...
+    def fileno(self) -> int:
+        """A socket that becomes readable when there are answers: the loop is to call
+        `deliver` then."""
+
+    def start(
+        self,
+        event_loop: asyncio.AbstractEventLoop,
+        channel: Channel,
+        request: Request,
+        timeout: float | None,
+        metadata: Sequence[tuple[str, str | bytes]],
+        wait_for_ready: bool,
+    ) -> tuple[asyncio.Future[Any], Call]:
+        """Begins a call as `Channel.call` makes it, and answers the future for its reply.
+        Calls that begin in the same turn of the loop are sent together at its end."""
+
+    def flush(self) -> None:
+        """Sends what has begun; `start` has the loop call it."""
+
+    def deliver(self) -> None:
+        """Gives the futures the answers that have come."""
 
 @final
 class Channel:
@@ -159,19 +219,47 @@ class Channel:
         """Sends and waits. Retries UNAVAILABLE on the next address, with backoff,
         within `timeout` seconds (None: no limit)."""
 
-    def start(
-        self,
-        request: Request,
-        timeout: float | None,
-        metadata: Sequence[tuple[str, str | bytes]],
-        wait_for_ready: bool,
-        done: Callable[[Any, NativeError | None], None],
-    ) -> Call:
-        """Sends without waiting; `done(reply, error)` is called once, in a thread of
-        the core's."""
-
     def close(self) -> None:
         """Ends calls under way with CANCELLED and closes the connections."""
+
+@final
+class LoadTest:
+    """One request sent again and again, by threads of its own, over connections of its own.
+    Ends with its last reference at the latest."""
+
+    def __new__(
+        cls,
+        addresses: Sequence[str],
+        options: str,
+        request: Request,
+        plan: str,
+        metadata: Sequence[tuple[str, str | bytes]],
+    ) -> LoadTest:
+        """Starts it. `options` as for `Channel`. `plan` is JSON: concurrency (callers, each
+        of which waits for its answer) or rate (requests a second, whatever becomes of them),
+        the other null; arrival ("constant" or "poisson") and max_outstanding (beyond which
+        requests are not sent, but counted), for a rate; warmup (seconds that are not
+        measured), duration (seconds) and requests (how many), one of which may be null;
+        connections; threads; timeout (seconds for each call, or null).
+
+        Raises NativeError INVALID_ARGUMENT for a plan that can't be.
+        """
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for its end, no longer than `seconds`. True: it has ended."""
+
+    def report(self) -> str:
+        """Its figures so far, as JSON: an object with stage ("connecting", "warming_up",
+        "measuring", "finishing" or "ended"), seconds, counts of requests (sent, answered,
+        failed, outstanding, unsent_outstanding, unsent_late), bytes_sent, bytes_received,
+        latency_ms (from when a request was due), histogram, errors, phases_ms (the
+        server's own, if it told them), generator and recent (since the last report)."""
+
+    def stop(self) -> None:
+        """Sends no more; what is under way is still waited for."""
+
+    def cancel(self) -> None:
+        """Gives up what is under way too."""
 
 def build_info() -> dict[str, str]:
     """The core's version, build profile and target."""
@@ -180,6 +268,8 @@ __all__ = [
     "Call",
     "Channel",
     "Engine",
+    "Inbox",
+    "LoadTest",
     "NativeError",
     "Request",
     "Server",

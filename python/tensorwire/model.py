@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -11,7 +12,8 @@ import numpy as np
 
 from . import _core
 from .arguments import check_outputs, check_strings, check_timeout, check_type
-from .config import EngineConfig, load_config
+from .config import Batching, EngineConfig, load_config
+from .config.session_file import read_session_config
 from .errors import (
     InvalidArgumentError,
     ModelLoadError,
@@ -37,19 +39,27 @@ if TYPE_CHECKING:
 
 DEFAULT_SIGNATURE = "serving_default"
 
+_DEFAULTS = {"measure_budget": 0.0}
+"""Nothing is chosen by a model's cost where its calls are not gathered."""
+
 _REFUSED = InvalidArgumentError
 
 
 def open_engine(config: EngineConfig) -> _core.Engine:
     """An engine over the TensorFlow that is installed.
 
-    Raises TensorFlowMissingError if there is none of a supported version, and
-    TensorWireError for an op library that can't be loaded.
+    Raises TensorFlowMissingError if there is none of a supported version,
+    TensorWireError for an op library that can't be loaded, and ConfigError for a session's
+    file that can't be read.
     """
     folder = find_tensorflow(config.tensorflow_dir)
+    file = config.session.session_config_file
+    base: bytes | None = None
+    if file is not None:
+        base = read_session_config(file, folder, _core.Engine.default_session_config())
     try:
         with opening_noise_filtered():
-            return _core.Engine(config.to_native(folder))
+            return _core.Engine(config.to_native(folder, base))
     except _core.NativeError as error:
         code, message, _ = error.args
         kind = TensorFlowMissingError if code == "FAILED_PRECONDITION" else TensorWireError
@@ -64,6 +74,26 @@ def read_metadata(engine: _core.Engine, model: str, version: int | None = None) 
     except _core.NativeError as error:
         raise from_native(error, model=model) from error
     return ModelMetadata.from_tuples(model, found, signatures)
+
+
+def load_newest(
+    engine: _core.Engine, path: str | os.PathLike[str], batching: Batching
+) -> tuple[str, int]:
+    """Loads the newest version of the model at a path; its name and version.
+
+    Raises ModelLoadError if it can't be loaded.
+    """
+    (named,) = name_models(path)
+    (newest,) = Latest().wanted(list_versions(named.path))
+    folder = newest.path
+    if newest.needs_export:
+        folder = KerasExporter(engine.tensorflow_version).export(newest.path)
+    options = json.dumps({"batching": batching.to_native()})
+    try:
+        engine.load(named.name, newest.number, str(folder), options)
+    except _core.NativeError as error:
+        raise ModelLoadError(str(error.args[1]), model=named.name) from error
+    return named.name, newest.number
 
 
 class Model:
@@ -81,19 +111,12 @@ class Model:
 
     def __init__(self, path: str | os.PathLike[str], **settings: Unpack[EngineSettings]) -> None:
         check_type("path", path, (str, os.PathLike), "the path of a model")
-        (named,) = name_models(path)
-        (newest,) = Latest().wanted(list_versions(named.path))
-        engine = open_engine(load_config(settings).engine)
-        folder = newest.path
-        if newest.needs_export:
-            folder = KerasExporter(engine.tensorflow_version).export(newest.path)
-        try:
-            engine.load(named.name, newest.number, str(folder))
-        except _core.NativeError as error:
-            raise ModelLoadError(str(error.args[1]), model=named.name) from error
+        engine = open_engine(load_config(settings, defaults=_DEFAULTS).engine)
+        # The calls of a program are not gathered: each runs in the thread it comes from.
+        name, version = load_newest(engine, path, Batching.off())
         self._path = os.fspath(path)
         self._engine: _core.Engine | None = engine
-        self.metadata = read_metadata(engine, named.name, newest.number)
+        self.metadata = read_metadata(engine, name, version)
         """Its name, version and signatures."""
 
     @property

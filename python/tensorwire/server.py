@@ -70,6 +70,7 @@ class Server:
             raise ConfigError(
                 f"default_model can't be {default!r}: the models served are {', '.join(names)}"
             )
+        config.batches.check_models(names)
         self.config = config
         """What it was told."""
         self._wanted = models
@@ -105,7 +106,7 @@ class Server:
             self._engine = engine
             self._listener = self._listen(engine)
             exporter = KerasExporter(engine.tensorflow_version)
-            self._reconciler = Reconciler(engine, exporter)
+            self._reconciler = Reconciler(engine, exporter, self.config.batches.to_native)
         fields = {"address": self.bound_address}
         _log.info("listening on %s", self.whereabouts, extra={"fields": fields})
 

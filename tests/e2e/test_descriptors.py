@@ -31,6 +31,7 @@ PROTO = TESTS.parent / "proto"
 # We read some fields of a SavedModel and leave the rest to TensorFlow: these
 # messages, and no others, may lack fields. The fields they do have are these.
 SUBSETS = {
+    "tensorflow.serving.PredictionLog": {"predict_log"},
     "tensorflow.SavedModel": {"saved_model_schema_version", "meta_graphs"},
     "tensorflow.MetaGraphDef": {"meta_info_def", "signature_def"},
     "tensorflow.MetaGraphDef.MetaInfoDef": {"tags", "tensorflow_version"},

@@ -57,14 +57,17 @@ class Seen:
 class StubServer:
     """Listens on a free port of the loopback interface while it is entered.
 
-    Each Predict call takes one entry of `refusals`, if there is one, and fails with it;
-    while `gate` is closed, calls wait inside; `arrived` counts those that came.
+    Each Predict call takes one entry of `refusals`, if there is one, and fails with it
+    unless it is None;
+    while `gate` is closed, calls wait inside; `arrived` counts those that came; those that
+    ask for `timings` get them as a trailer.
     """
 
     def __init__(self, port: int = 0, with_health: bool = True, socket: str | None = None):
         self.calls: list[Seen] = []
         self.metadata_calls = 0
-        self.refusals: deque[Refusal] = deque()
+        self.refusals: deque[Refusal | None] = deque()
+        self.timings = ""
         self.gate = threading.Event()
         self.gate.set()
         self.arrived = threading.Semaphore(0)
@@ -143,13 +146,16 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._stub.gate.wait(60)
         if self._stub.refusals:
             refusal = self._stub.refusals.popleft()
-            context.set_trailing_metadata(refusal.trailing)
-            context.abort(refusal.code, refusal.details)
+            if refusal is not None:
+                context.set_trailing_metadata(refusal.trailing)
+                context.abort(refusal.code, refusal.details)
         if request.model_spec.name != MODEL:
             name = request.model_spec.name
             context.abort(
                 grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({name})"
             )
+        if metadata.get("tensorwire-timings") == "1":
+            context.set_trailing_metadata((("server-timing", self._stub.timings),))
         response = predict_pb2.PredictResponse()
         response.model_spec.name = MODEL
         response.model_spec.version.value = VERSION

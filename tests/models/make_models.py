@@ -14,12 +14,14 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BUILT = HERE / "built"
 STAMP = "STAMP"
+# Sources of models that only the benchmarks need, and build themselves.
+APART = ("large.py",)
 
 # Models that load and answer: what one server can serve side by side.
 HEALTHY = (
@@ -65,10 +67,10 @@ IDENTITY_DTYPES = (
 )
 
 
-def fingerprint() -> str:
-    """What the built models depend on: these sources and TensorFlow's version."""
+def fingerprint(sources: Iterable[Path]) -> str:
+    """What built models depend on: their sources and TensorFlow's version."""
     digest = hashlib.sha256()
-    for source in sorted(HERE.glob("*.py")):
+    for source in sorted(sources):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     for package in ("tensorflow", "tensorflow-cpu"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -77,20 +79,26 @@ def fingerprint() -> str:
 
 
 def build(out: Path = BUILT) -> Path:
-    """Builds all models into `out` unless they are there; answers `out`.
+    """Builds all models into `out` unless they are there; answers `out`."""
+    sources = [source for source in HERE.glob("*.py") if source.name not in APART]
+    return build_once(out, _build_all, sources)
+
+
+def build_once(out: Path, make: Callable[[Path], None], sources: Iterable[Path]) -> Path:
+    """Has `make` fill `out` unless it did so before with the same sources.
 
     Processes that call this at the same time wait for the first one.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with _locked(out.with_name(f".{out.name}.lock")):
         stamp = out / STAMP
-        wanted = fingerprint()
+        wanted = fingerprint(sources)
         if stamp.is_file() and stamp.read_text() == wanted:
             return out
         scratch = out.with_name(f".{out.name}.{os.getpid()}")
         shutil.rmtree(scratch, ignore_errors=True)
         try:
-            _build_all(scratch)
+            make(scratch)
             (scratch / STAMP).write_text(wanted)
             shutil.rmtree(out, ignore_errors=True)
             scratch.rename(out)

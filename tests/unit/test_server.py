@@ -32,7 +32,7 @@ class RecordingCore:
     def declare(self, name: str) -> None:
         self.calls.append(f"declare {name}")
 
-    def load(self, name: str, version: int, path: str) -> None:
+    def load(self, name: str, version: int, path: str, options: str) -> None:
         self.loading.set()
         if self.hold is not None:
             assert self.hold.wait(30)

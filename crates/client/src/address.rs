@@ -4,6 +4,7 @@
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
+use crate::code::Code;
 use crate::error::ClientError;
 
 /// A server's address that has been understood.
@@ -55,6 +56,11 @@ impl Address {
         })
     }
 
+    /// The path of a Unix socket; `None`: it is a host and a port.
+    pub(crate) fn unix_path(&self) -> Option<&str> {
+        self.uri.strip_prefix("unix:")
+    }
+
     fn unix(text: &str, path: &str) -> Result<Self, ClientError> {
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() {
@@ -85,7 +91,7 @@ const WANTED: &str = "write host:port, [IPv6 address]:port or unix:/path";
 
 fn refuse(text: &str, why: &str) -> ClientError {
     ClientError::local(
-        tonic::Code::InvalidArgument,
+        Code::InvalidArgument,
         format!("{text:?} is not an address of a server: {why}"),
     )
 }

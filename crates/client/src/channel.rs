@@ -1,23 +1,24 @@
 //! Calls, from the choice of a server to the decoded reply. May be used from any
 //! thread, and after a `fork` in the child too, which makes its own connections.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
-use tonic::client::Grpc;
 
 use crate::address::Address;
 use crate::balance::Balance;
-use crate::codec::RawCodec;
-use crate::connection::connect_lazily;
+use crate::code::Code;
+use crate::connection::Connection;
 use crate::error::ClientError;
+use crate::exchange::exchange;
 use crate::failure::{Cause, Failure};
 use crate::fork::PerProcess;
+use crate::head::Heads;
 use crate::history::History;
 use crate::metadata::UserMetadata;
 use crate::options::ChannelOptions;
@@ -28,14 +29,15 @@ use crate::retry::Retries;
 /// Connections to one or more servers that offer the same.
 pub struct Channel {
     addresses: Vec<Address>,
-    options: ChannelOptions,
+    heads: Vec<Heads>,
+    options: Arc<ChannelOptions>,
     closed: AtomicBool,
     live: PerProcess<Live>,
 }
 
 /// What belongs to one process.
 struct Live {
-    connections: Vec<Grpc<tonic::transport::Channel>>,
+    connections: Vec<Connection>,
     balance: Balance,
     closing: CancellationToken,
 }
@@ -49,6 +51,31 @@ pub struct CallOptions {
     pub metadata: UserMetadata,
     /// Keep trying until the deadline while no server is available.
     pub wait_for_ready: bool,
+}
+
+/// What a server sends along with a reply: its trailers.
+pub(crate) type ReplyMetadata = http::HeaderMap;
+
+/// A reply as it came in.
+pub(crate) struct RawReply {
+    /// The encoded message.
+    pub(crate) message: Bytes,
+    /// The trailers.
+    pub(crate) metadata: ReplyMetadata,
+    /// Which of the channel's servers answered.
+    address: usize,
+}
+
+#[cfg(test)]
+impl RawReply {
+    /// As a server would send it.
+    pub(crate) fn new(message: Bytes, metadata: ReplyMetadata) -> Self {
+        Self {
+            message,
+            metadata,
+            address: 0,
+        }
+    }
 }
 
 /// Where a call has got to, for the message if its deadline passes there.
@@ -77,12 +104,17 @@ impl Channel {
             let message = "a client needs the address of at least one server";
             return Err(ClientError::local(Code::InvalidArgument, message));
         }
+        let addresses: Vec<Address> = addresses
+            .iter()
+            .map(|text| Address::parse(text.as_ref()))
+            .collect::<Result<_, _>>()?;
+        let heads = addresses
+            .iter()
+            .map(|address| Heads::new(address, &options.user_agent));
         Ok(Self {
-            addresses: addresses
-                .iter()
-                .map(|text| Address::parse(text.as_ref()))
-                .collect::<Result<_, _>>()?,
-            options,
+            heads: heads.collect::<Result<_, _>>()?,
+            addresses,
+            options: Arc::new(options),
             closed: AtomicBool::new(false),
             live: PerProcess::new(),
         })
@@ -96,8 +128,24 @@ impl Channel {
         request: &Request,
         options: &CallOptions,
     ) -> Result<Reply, ClientError> {
+        let result = match self.exchange(request, options).await {
+            Ok(reply) => self.read(request, &reply),
+            Err(error) => Err(error),
+        };
+        result.or_else(|error| Reply::from_error(request.method, &error).ok_or(error))
+    }
+
+    /// Makes a call, and leaves its reply undecoded. Any tokio runtime will do, if all of
+    /// the channel's calls run on it.
+    pub(crate) async fn exchange(
+        &self,
+        request: &Request,
+        options: &CallOptions,
+    ) -> Result<RawReply, ClientError> {
         self.check(request)?;
-        let live = self.live.get_or_try_make(|| self.connect())?;
+        let Ok(live) = self
+            .live
+            .get_or_try_make(|| Ok::<_, Infallible>(self.connect()));
         if self.closed.load(Ordering::SeqCst) {
             // Closed between the check and the making: nobody else lets go of it.
             self.live.clear();
@@ -114,15 +162,14 @@ impl Channel {
                 .and_then(|timeout| Instant::now().checked_add(timeout)),
         };
         let mut progress = Progress::default();
-        let result = tokio::select! {
+        tokio::select! {
             biased;
             () = live.closing.cancelled() => {
                 let message = "the client was closed during the call";
                 Err(ClientError::at(Code::Cancelled, message, progress.address))
             }
             result = attempts.run(&mut progress) => result,
-        };
-        result.or_else(|error| Reply::from_error(request.method, &error).ok_or(error))
+        }
     }
 
     /// Ends calls under way with CANCELLED and closes the connections. Later calls fail.
@@ -138,26 +185,35 @@ impl Channel {
         if self.closed.load(Ordering::SeqCst) {
             return Err(closed());
         }
-        let limit = self.options.max_message_bytes;
-        if request.message.len() > limit {
-            let message = format!(
-                "the request is {} bytes long; max_message_bytes allows {limit}",
-                request.message.len()
-            );
+        // The length has 32 bits in gRPC's prefix.
+        let limit = self.options.max_message_bytes.min(u32::MAX as usize);
+        let length = request.message_bytes();
+        if length > limit {
+            let message =
+                format!("the request is {length} bytes long; max_message_bytes allows {limit}");
             return Err(ClientError::local(Code::ResourceExhausted, message));
         }
         Ok(())
     }
 
-    fn connect(&self) -> Result<Live, ClientError> {
+    fn read(&self, request: &Request, reply: &RawReply) -> Result<Reply, ClientError> {
+        let limit = self.options.max_message_bytes;
+        Reply::decode(request.method, &reply.message, limit).map_err(|why| {
+            let address = self.addresses[reply.address].name.as_str();
+            let message = format!("the reply of {address} can't be read: {why}");
+            ClientError::at(Code::Internal, message, address)
+        })
+    }
+
+    fn connect(&self) -> Live {
         let addresses = self.addresses.iter();
-        Ok(Live {
+        Live {
             connections: addresses
-                .map(|address| connect_lazily(address, &self.options))
-                .collect::<Result<_, _>>()?,
+                .map(|address| Connection::new(address.clone(), Arc::clone(&self.options)))
+                .collect(),
             balance: Balance::new(self.addresses.len()),
             closing: CancellationToken::new(),
-        })
+        }
     }
 }
 
@@ -169,7 +225,7 @@ fn closed() -> ClientError {
 }
 
 impl<'a> Attempts<'a> {
-    async fn run(&self, progress: &mut Progress<'a>) -> Result<Reply, ClientError> {
+    async fn run(&self, progress: &mut Progress<'a>) -> Result<RawReply, ClientError> {
         let Some(deadline) = self.deadline else {
             return self.until_answered(progress).await;
         };
@@ -179,7 +235,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    async fn until_answered(&self, progress: &mut Progress<'a>) -> Result<Reply, ClientError> {
+    async fn until_answered(&self, progress: &mut Progress<'a>) -> Result<RawReply, ClientError> {
         let waiting = self.options.wait_for_ready;
         let addresses = &self.channel.addresses;
         let mut retries = Retries::new(&self.channel.options, addresses.len(), waiting);
@@ -189,12 +245,9 @@ impl<'a> Attempts<'a> {
             last = Some(index);
             progress.address = &addresses[index].name;
             let failure = match self.attempt(index).await {
-                Ok(message) => return self.read(&message, progress.address),
+                Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
-            if failure.cause == Cause::Expired {
-                return Err(self.deadline_exceeded(progress));
-            }
             let too_late = |pause: &Duration| {
                 let after = Instant::now() + *pause;
                 !waiting && self.deadline.is_some_and(|deadline| after >= deadline)
@@ -208,62 +261,43 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    async fn attempt(&self, index: usize) -> Result<Bytes, Failure> {
+    async fn attempt(&self, index: usize) -> Result<RawReply, Failure> {
         let address = self.channel.addresses[index].name.as_str();
-        let mut connection = self.live.connections[index].clone();
-        let sent = async {
-            connection
-                .ready()
+        let result = self.exchange(index, address).await;
+        match result.as_ref().map_err(|failure| failure.cause) {
+            Ok(_) | Err(Cause::Answered) => self.live.balance.mark_up(index),
+            Err(Cause::Unreached) => self.live.balance.mark_down(index),
+            Err(Cause::Lost) => {}
+        }
+        result
+    }
+
+    async fn exchange(&self, index: usize, address: &str) -> Result<RawReply, Failure> {
+        let mut moved = false;
+        loop {
+            let mut link = self.live.connections[index]
+                .link()
                 .await
-                .map_err(|error| tonic::Status::from_error(Box::new(error)))?;
-            let codec = RawCodec {
-                request_bytes: self.request.message.len(),
-            };
-            let path = PathAndQuery::from_static(self.request.method.path());
-            connection.unary(self.headed_request(), path, codec).await
-        };
-        match sent.await {
-            Ok(response) => {
-                self.live.balance.mark_up(index);
-                Ok(response.into_inner())
-            }
-            Err(status) => {
-                let failure = Failure::from_status(&status, address);
-                match failure.cause {
-                    Cause::Answered => self.live.balance.mark_up(index),
-                    Cause::Unreached => self.live.balance.mark_down(index),
-                    Cause::Lost | Cause::Expired => {}
+                .map_err(|why| Failure::unreached(&why, address))?;
+            let _under_way = link.enter();
+            let left = self
+                .deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let head = self.channel.heads[index].head(self.request, &self.options.metadata, left);
+            let limit = self.channel.options.max_message_bytes;
+            match exchange(&mut link, head, self.request.frame.clone(), limit).await {
+                Ok((message, metadata)) => {
+                    return Ok(RawReply {
+                        message,
+                        metadata,
+                        address: index,
+                    });
                 }
-                Err(failure)
+                // Once: a server that greets and says farewell in turn is not available.
+                Err(broken) if broken.unseen() && !moved => moved = true,
+                Err(broken) => return Err(Failure::broken(broken, link.given_up(), address)),
             }
         }
-    }
-
-    fn headed_request(&self) -> tonic::Request<Bytes> {
-        let mut request = tonic::Request::new(self.request.message.clone());
-        let metadata = request.metadata_mut();
-        *metadata = self.options.metadata.0.clone();
-        for entry in self.request.metadata.iter() {
-            if let tonic::metadata::KeyAndValueRef::Ascii(key, value) = entry {
-                // What the user says himself has precedence.
-                metadata
-                    .entry(key)
-                    .map(|entry| entry.or_insert(value.clone()))
-                    .ok();
-            }
-        }
-        if let Some(deadline) = self.deadline {
-            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-        }
-        request
-    }
-
-    fn read(&self, message: &Bytes, address: &str) -> Result<Reply, ClientError> {
-        let limit = self.channel.options.max_message_bytes;
-        Reply::decode(self.request.method, message, limit).map_err(|why| {
-            let message = format!("the reply of {address} can't be read: {why}");
-            ClientError::at(Code::Internal, message, address)
-        })
     }
 
     fn deadline_exceeded(&self, progress: &Progress<'_>) -> ClientError {

@@ -1,50 +1,120 @@
-//! One server's connection: made when first used, made again when lost.
+//! One server's connection: made when first used, made again when lost. Calls that come
+//! while it is made wait for the same attempt.
 
-use std::time::Duration;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use tonic::client::Grpc;
-use tonic::transport::{Channel, Endpoint};
+use futures_util::FutureExt;
+use futures_util::future::Shared;
 
 use crate::address::Address;
-use crate::error::ClientError;
+use crate::dial::Link;
 use crate::options::ChannelOptions;
 
-/// What a server may send ahead of our reading, for one call and for all of them:
-/// enough that a reply of megabytes never waits for a round trip.
-const STREAM_WINDOW_BYTES: u32 = 8 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
+/// A connection that nobody has driven for so long may have ended without our notice.
+const UNWATCHED: Duration = Duration::from_millis(1);
 
-/// Longest HTTP/2 frame we take: fewer, larger frames for large replies.
-const FRAME_BYTES: u32 = 1 << 20;
+type Attempt = Shared<Pin<Box<dyn Future<Output = Result<Link, String>> + Send>>>;
 
-/// The system's own probes find a peer that is gone even where pings are off, and no
-/// server minds them.
-const TCP_KEEPALIVE: Duration = Duration::from_mins(1);
+/// The connection to one address.
+pub(crate) struct Connection {
+    address: Address,
+    options: Arc<ChannelOptions>,
+    state: Mutex<State>,
+}
 
-/// Prepares the connection to `address`; must run inside the runtime.
-pub(crate) fn connect_lazily(
-    address: &Address,
-    options: &ChannelOptions,
-) -> Result<Grpc<Channel>, ClientError> {
-    let invalid = |error: tonic::transport::Error| {
-        let message = format!("cannot set up a connection to {}: {error}", address.name);
-        ClientError::local(tonic::Code::InvalidArgument, message)
-    };
-    let mut endpoint = Endpoint::from_shared(address.uri.clone())
-        .and_then(|endpoint| endpoint.user_agent(options.user_agent.as_str()))
-        .map_err(invalid)?
-        .connect_timeout(options.connect_timeout)
-        .tcp_nodelay(true)
-        .tcp_keepalive(Some(TCP_KEEPALIVE))
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_frame_size(FRAME_BYTES);
-    if let Some(time) = options.keepalive_time {
-        endpoint = endpoint
-            .http2_keep_alive_interval(time)
-            .keep_alive_timeout(options.keepalive_timeout);
+enum State {
+    Idle,
+    Connecting(Attempt),
+    Open { link: Link, used: Instant },
+}
+
+impl Connection {
+    pub(crate) fn new(address: Address, options: Arc<ChannelOptions>) -> Self {
+        Self {
+            address,
+            options,
+            state: Mutex::new(State::Idle),
+        }
     }
-    Ok(Grpc::new(endpoint.connect_lazy())
-        .max_decoding_message_size(options.max_message_bytes)
-        .max_encoding_message_size(options.max_message_bytes))
+
+    /// An open connection; must run inside the runtime. The error is why there is none.
+    pub(crate) async fn link(&self) -> Result<Link, String> {
+        if let Some(link) = self.open_link().await {
+            return Ok(link);
+        }
+        let attempt = self.attempt();
+        let result = attempt.clone().await;
+        let mut state = self.state();
+        if matches!(&*state, State::Connecting(present) if present.ptr_eq(&attempt)) {
+            *state = match &result {
+                Ok(link) => State::open(link.clone()),
+                Err(_) => State::Idle,
+            };
+        }
+        result
+    }
+
+    /// The present one, if it still takes calls.
+    async fn open_link(&self) -> Option<Link> {
+        let (mut link, unwatched) = match &mut *self.state() {
+            State::Open { link, used } => {
+                let now = Instant::now();
+                let before = std::mem::replace(used, now);
+                (link.clone(), now.duration_since(before) > UNWATCHED)
+            }
+            State::Idle | State::Connecting(_) => return None,
+        };
+        if unwatched {
+            // Lets what the server sent meanwhile be read: perhaps a farewell.
+            tokio::task::yield_now().await;
+        }
+        let ready = poll_fn(|context| Poll::Ready(link.sender.poll_ready(context))).await;
+        if !matches!(ready, Poll::Ready(Err(_))) {
+            return Some(link);
+        }
+        let mut state = self.state();
+        if matches!(&*state, State::Open { link: present, .. } if present.is(&link)) {
+            *state = State::Idle;
+        }
+        None
+    }
+
+    /// The attempt under way, or a new one.
+    fn attempt(&self) -> Attempt {
+        let mut state = self.state();
+        let fresh = match &*state {
+            State::Connecting(attempt) => return attempt.clone(),
+            // Another call has connected since.
+            State::Open { link, .. } => {
+                let link = link.clone();
+                return std::future::ready(Ok(link)).boxed().shared();
+            }
+            State::Idle => {
+                let (address, options) = (self.address.clone(), Arc::clone(&self.options));
+                async move { Link::open(&address, &options).await }
+                    .boxed()
+                    .shared()
+            }
+        };
+        *state = State::Connecting(fresh.clone());
+        fresh
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whole at all times: nothing is done under the lock that could panic half way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn open(link: Link) -> Self {
+        Self::Open {
+            link,
+            used: Instant::now(),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The one error type of the client: gRPC's code, one sentence, and the server it
 //! came from.
 
-use tonic::Code;
+use crate::code::Code;
 
 /// Why a call failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -40,28 +40,5 @@ impl ClientError {
     /// The server's address; empty if none was asked.
     pub fn address(&self) -> &str {
         &self.address
-    }
-}
-
-/// gRPC's own spelling of a code, `INVALID_ARGUMENT`.
-pub fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }

@@ -1,8 +1,7 @@
 //! The failures of one call's attempts, told as one error: what came first is often the
 //! reason, and what came last only its consequence.
 
-use tonic::Code;
-
+use crate::code::Code;
 use crate::error::ClientError;
 use crate::failure::{Cause, Failure};
 
@@ -95,11 +94,11 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use tonic::{Code, Status};
-
     use super::{History, MOST_TOLD};
+    use crate::code::Code;
     use crate::error::ClientError;
-    use crate::failure::{Cause, Failure, Pushback};
+    use crate::failure::{Cause, Failure};
+    use crate::status::{Pushback, Status};
 
     fn failure(cause: Cause, message: &str, address: &str) -> Failure {
         Failure {
@@ -168,8 +167,8 @@ mod tests {
     fn an_answer_ends_it() {
         let mut history = History::default();
         history.add(refused("a:1"));
-        let status = Status::not_found("no such model");
-        let error = history.ended_by(Failure::from_status(&status, "b:2"));
+        let status = Status::new(Code::NotFound, "no such model");
+        let error = history.ended_by(Failure::answered(status, "b:2"));
         assert_eq!(error.message(), "no such model");
     }
 }

@@ -1,6 +1,6 @@
 //! The native client: requests encoded once, sent over HTTP/2 to one or more servers
-//! with balance, retries and deadlines. Knows no Python; runs on one thread of its own
-//! that all channels of the process share.
+//! with balance, retries and deadlines. Knows no Python; all channels of the
+//! process share one runtime, which those drive who wait for a call.
 
 mod request;
 pub use request::Request;
@@ -25,18 +25,32 @@ mod retry;
 
 mod connection;
 
-mod codec;
+mod dial;
+
+mod head;
+
+mod exchange;
+
+mod status;
 
 mod failure;
 
 mod history;
 
+mod code;
+pub use code::{Code, code_name};
+
 mod error;
-pub use error::{ClientError, code_name};
-pub use tonic::Code;
+pub use error::ClientError;
 
 mod runtime;
 pub use runtime::{block_on, spawn};
 
 mod fork;
 pub use fork::PerProcess;
+
+mod load;
+pub use load::{
+    Arrival, Bucket, ErrorCount, Generator, LoadPlan, LoadReport, LoadTest, Pace, Recent, Summary,
+    Target,
+};

@@ -1,8 +1,10 @@
 //! What users send along with a call, checked before it is sent.
 
-use tonic::Code;
-use tonic::metadata::{AsciiMetadataKey, BinaryMetadataKey, MetadataMap};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::code::Code;
 use crate::error::ClientError;
 
 /// The request metadata key that asks how reply tensors are to be encoded.
@@ -23,7 +25,7 @@ pub enum MetadataValue {
 
 /// The entries of a call; keys may repeat.
 #[derive(Clone, Debug, Default)]
-pub struct UserMetadata(pub(crate) MetadataMap);
+pub struct UserMetadata(pub(crate) HeaderMap);
 
 impl UserMetadata {
     /// Checks the entries.
@@ -31,7 +33,7 @@ impl UserMetadata {
     where
         I: IntoIterator<Item = (String, MetadataValue)>,
     {
-        let mut map = MetadataMap::new();
+        let mut map = HeaderMap::new();
         for (key, value) in entries {
             append(&mut map, &key, value)?;
         }
@@ -39,42 +41,44 @@ impl UserMetadata {
     }
 }
 
-fn append(map: &mut MetadataMap, key: &str, value: MetadataValue) -> Result<(), ClientError> {
+fn append(map: &mut HeaderMap, key: &str, value: MetadataValue) -> Result<(), ClientError> {
     let key = key.to_ascii_lowercase();
     if key.starts_with("grpc-") || RESERVED.contains(&key.as_str()) {
         return Err(refuse(&key, "gRPC sets it itself"));
     }
-    if key.ends_with("-bin") {
+    let name = HeaderName::from_bytes(key.as_bytes())
+        .ok()
+        .filter(|_| key.bytes().all(is_of_keys))
+        .ok_or_else(|| refuse(&key, WANTED_KEY))?;
+    let value = if key.ends_with("-bin") {
         let MetadataValue::Bytes(bytes) = value else {
             return Err(refuse(&key, "a key that ends in -bin needs bytes"));
         };
-        let name =
-            BinaryMetadataKey::from_bytes(key.as_bytes()).map_err(|_| refuse(&key, WANTED_KEY))?;
-        map.append_bin(name, tonic::metadata::MetadataValue::from_bytes(&bytes));
-        return Ok(());
-    }
-    let name =
-        AsciiMetadataKey::from_bytes(key.as_bytes()).map_err(|_| refuse(&key, WANTED_KEY))?;
-    let bytes = match value {
-        MetadataValue::Text(text) => text.into_bytes(),
-        MetadataValue::Bytes(bytes) => bytes,
+        STANDARD_NO_PAD.encode(bytes).into_bytes()
+    } else {
+        match value {
+            MetadataValue::Text(text) => text.into_bytes(),
+            MetadataValue::Bytes(bytes) => bytes,
+        }
     };
-    let printable = bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
-    let value = tonic::metadata::MetadataValue::try_from(bytes)
+    let printable = value.iter().all(|byte| (b' '..=b'~').contains(byte));
+    let value = HeaderValue::try_from(value)
         .ok()
         .filter(|_| printable)
-        .ok_or_else(|| {
-            refuse(
-                &key,
-                "its value must be printable ASCII; other bytes need a key that ends in -bin",
-            )
-        })?;
+        .ok_or_else(|| refuse(&key, WANTED_VALUE))?;
     map.append(name, value);
     Ok(())
 }
 
+fn is_of_keys(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
+}
+
 /// Headers of the protocol, which a user's entry would break.
 const RESERVED: [&str; 5] = ["te", "content-type", "user-agent", "host", "connection"];
+
+const WANTED_VALUE: &str =
+    "its value must be printable ASCII; other bytes need a key that ends in -bin";
 
 const WANTED_KEY: &str = "a key has letters, digits and any of - _ . alone";
 
@@ -102,7 +106,8 @@ mod tests {
         ];
         let map = UserMetadata::new(entries).unwrap().0;
         assert_eq!(map.get("model").unwrap(), "mnist");
-        assert_eq!(map.get_all_bin("trace-bin").iter().count(), 2);
+        let binary: Vec<_> = map.get_all("trace-bin").iter().collect();
+        assert_eq!(binary, ["AP8", "AQ"]);
     }
 
     #[test]

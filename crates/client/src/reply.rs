@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use prost::Message;
 use tensor::Tensor;
-use tonic::Code;
 use wire::predict::decode_response;
 use wire::proto::{health, prediction_service, serving};
 use wire::signatures::{SignatureDescription, describe};
 
-use crate::error::{ClientError, code_name};
+use crate::code::{Code, code_name};
+use crate::error::ClientError;
 use crate::request::Method;
 
 /// A decoded reply, by the kind of request.

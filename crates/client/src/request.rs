@@ -1,14 +1,15 @@
 //! A call to be made: which method, and its message, encoded once.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderName, HeaderValue};
 use prost::Message;
-use tonic::Code;
-use tonic::metadata::MetadataMap;
-use wire::predict::{ModelSpec, PredictCall, Version, encode_request};
+use wire::predict::{ModelSpec, PredictCall, Version};
 use wire::proto::{health, prediction_service, serving};
 
+use crate::code::Code;
 use crate::error::ClientError;
-use crate::metadata::{ENCODING_KEY, MetadataValue, TENSOR_CONTENT, UserMetadata};
+use crate::exchange::PREFIX_BYTES;
+use crate::metadata::{ENCODING_KEY, TENSOR_CONTENT};
 
 /// The methods that the client calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,25 +40,34 @@ impl Method {
 #[derive(Clone, Debug)]
 pub struct Request {
     pub(crate) method: Method,
-    pub(crate) message: Bytes,
+    /// The message behind gRPC's prefix, as it is sent.
+    pub(crate) frame: Bytes,
     /// What the method itself sends along.
-    pub(crate) metadata: MetadataMap,
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
 }
 
-/// The request metadata key that names the text service's model.
-const TEXT_MODEL_KEY: &str = "model";
+/// Asks for reply tensors as bytes.
+const ENCODING: (HeaderName, HeaderValue) = (
+    HeaderName::from_static(ENCODING_KEY),
+    HeaderValue::from_static(TENSOR_CONTENT),
+);
+
+/// Names the text service's model.
+const TEXT_MODEL: HeaderName = HeaderName::from_static("model");
 
 impl Request {
     /// Tensors in, tensors out: [`crate::Reply::Predict`].
     pub fn predict(call: &PredictCall<'_>) -> Self {
-        let mut metadata = MetadataMap::new();
-        let encoding = tonic::metadata::MetadataValue::from_static(TENSOR_CONTENT);
-        metadata.insert(ENCODING_KEY, encoding);
         Self {
             method: Method::Predict,
-            message: encode_request(call),
-            metadata,
+            frame: framed(call.encoded_len(), |buffer| call.write(buffer)),
+            header: Some(ENCODING),
         }
+    }
+
+    /// The message's length, without gRPC's prefix.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.frame.len() - PREFIX_BYTES
     }
 
     /// A model's signatures: [`crate::Reply::Metadata`].
@@ -84,16 +94,17 @@ impl Request {
         };
         let mut request = Self::plain(Method::Text, &message);
         if let Some(model) = model {
-            let value = MetadataValue::Text(model.to_owned());
-            let entries = [(TEXT_MODEL_KEY.to_owned(), value)];
-            request.metadata = UserMetadata::new(entries)
-                .map_err(|_| {
+            let printable = model.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            let value = HeaderValue::from_str(model)
+                .ok()
+                .filter(|_| printable)
+                .ok_or_else(|| {
                     let message = format!(
                         "model name {model:?} can't be sent with a text: it must be printable ASCII"
                     );
                     ClientError::local(Code::InvalidArgument, message)
-                })?
-                .0;
+                })?;
+            request.header = Some((TEXT_MODEL, value));
         }
         Ok(request)
     }
@@ -114,10 +125,20 @@ impl Request {
     fn plain(method: Method, message: &impl Message) -> Self {
         Self {
             method,
-            message: message.encode_to_vec().into(),
-            metadata: MetadataMap::new(),
+            frame: framed(message.encoded_len(), |buffer| message.encode_raw(buffer)),
+            header: None,
         }
     }
+}
+
+/// `length` bytes that `write` writes, behind gRPC's prefix for them. One that is too long
+/// for the prefix is refused before it is sent.
+fn framed(length: usize, write: impl FnOnce(&mut BytesMut)) -> Bytes {
+    let mut buffer = BytesMut::with_capacity(PREFIX_BYTES + length);
+    buffer.put_u8(0);
+    buffer.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    write(&mut buffer);
+    buffer.freeze()
 }
 
 fn spec_message(spec: ModelSpec<'_>) -> serving::ModelSpec {

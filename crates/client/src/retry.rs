@@ -4,10 +4,10 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use tonic::Code;
-
-use crate::failure::{Cause, Failure, Pushback};
+use crate::code::Code;
+use crate::failure::{Cause, Failure};
 use crate::options::ChannelOptions;
+use crate::status::Pushback;
 
 /// The attempts of one call.
 pub(crate) struct Retries<'a> {
@@ -70,11 +70,11 @@ fn random_fraction() -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use tonic::Status;
-
     use super::Retries;
-    use crate::failure::{Cause, Failure, Pushback};
+    use crate::code::Code;
+    use crate::failure::{Cause, Failure};
     use crate::options::ChannelOptions;
+    use crate::status::{Pushback, Status};
 
     fn options(retries: u32) -> ChannelOptions {
         ChannelOptions {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn unavailable() -> Failure {
-        Failure::from_status(&Status::unavailable("down"), "a:1")
+        Failure::answered(Status::new(Code::Unavailable, "down"), "a:1")
     }
 
     #[test]
@@ -109,8 +109,8 @@ mod tests {
     fn only_unavailable() {
         let options = options(4);
         let mut retries = Retries::new(&options, 2, true);
-        for status in [Status::internal("x"), Status::resource_exhausted("x")] {
-            let failure = Failure::from_status(&status, "a:1");
+        for code in [Code::Internal, Code::ResourceExhausted] {
+            let failure = Failure::answered(Status::new(code, "x"), "a:1");
             assert_eq!(retries.pause_after(&failure), None);
         }
     }

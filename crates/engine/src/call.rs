@@ -102,6 +102,11 @@ impl Call {
         &self.model
     }
 
+    /// When its message was whole.
+    pub fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
     /// When the caller stops waiting.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline

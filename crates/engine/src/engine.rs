@@ -1,5 +1,6 @@
 //! The engine as its callers hold it: what is served, and what runs it.
 
+use crate::metrics::FailureCounts;
 use crate::{Dispatcher, EngineOptions, Registry};
 
 /// One process's models and the threads that run them.
@@ -9,6 +10,8 @@ pub struct Engine {
     pub registry: Registry,
     /// Runs requests on them.
     pub dispatcher: Dispatcher,
+    /// Requests that named no model that is served.
+    pub unmatched: FailureCounts,
     /// What it was told.
     pub options: EngineOptions,
 }
@@ -19,6 +22,7 @@ impl Engine {
         Ok(Self {
             registry: Registry::default(),
             dispatcher: Dispatcher::new(&options)?,
+            unmatched: FailureCounts::new(),
             options,
         })
     }

@@ -34,4 +34,10 @@ pub trait Executor: Send + Sync + 'static {
     fn is_unpredictable(&self) -> bool {
         false
     }
+
+    /// Whether a run of this signature (its index) may change what later runs answer or do
+    /// something outside of the model: then it must not be run but for a request.
+    fn has_effects(&self, _signature: usize) -> bool {
+        false
+    }
 }

@@ -33,11 +33,16 @@ pub use respond::{Answer, Outcome, Respond};
 mod timings;
 pub use timings::Timings;
 
+pub mod metrics;
+
 mod dispatch;
 pub use dispatch::{Dispatcher, Gauges, expired};
 
 mod cost;
-pub use cost::{Curve, Point, RunMode};
+pub use cost::{Curve, Decision, INLINE_LIMIT, Point, RunMode};
+
+mod calibrate;
+pub use calibrate::{Measured, Sample, Store, calibrate};
 
 mod queue;
 

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::cost::Cost;
-use crate::{Curve, DEFAULT_SIGNATURE, Executor, ModelOptions, ServeError, Signature};
+use crate::metrics::ModelMetrics;
+use crate::{Curve, DEFAULT_SIGNATURE, Executor, Measured, ModelOptions, ServeError, Signature};
 
 /// A loaded version of a model. Held by every request that runs on it, so that the
 /// executor outlives the last of them.
@@ -17,9 +18,12 @@ pub struct ServedModel {
     /// Encoded `tensorflow.serving.SignatureDefMap`: the model's signatures as its
     /// file has them, for clients that ask.
     pub signature_def_map: Bytes,
+    /// What is counted of its requests and batches.
+    pub metrics: ModelMetrics,
     signatures: Vec<Signature>,
     costs: Vec<Cost>,
     curves: Vec<OnceLock<Curve>>,
+    unmeasured: Vec<Option<String>>,
     /// Why signatures run alone that were found while serving not to be for batches.
     alone: Vec<OnceLock<String>>,
     options: ModelOptions,
@@ -36,14 +40,17 @@ impl ServedModel {
     ) -> Self {
         let costs = signatures.iter().map(|_| Cost::new()).collect();
         let curves = signatures.iter().map(|_| OnceLock::new()).collect();
+        let unmeasured = vec![None; signatures.len()];
         let alone = signatures.iter().map(|_| OnceLock::new()).collect();
         Self {
             name,
             version,
             signature_def_map,
+            metrics: ModelMetrics::new(signatures.len()),
             signatures,
             costs,
             curves,
+            unmeasured,
             alone,
             options: ModelOptions::default(),
             executor,
@@ -90,6 +97,26 @@ impl ServedModel {
                 "Serving signature key \"{name}\" cannot be run: {reason}"
             ))),
         }
+    }
+
+    /// Keeps what measuring said of each signature, by its index, before the model is served.
+    /// What was known at load of why one runs alone stays.
+    pub fn learn(&mut self, measured: Vec<Measured>) {
+        for (index, each) in measured.into_iter().enumerate() {
+            let Some(signature) = self.signatures.get_mut(index) else {
+                break;
+            };
+            signature.alone = signature.alone.take().or(each.alone);
+            self.unmeasured[index] = each.unmeasured;
+            if let Some(curve) = each.curve {
+                self.set_curve(index, curve);
+            }
+        }
+    }
+
+    /// Why a signature was not measured, if that was tried; a clause.
+    pub fn unmeasured(&self, signature: usize) -> Option<&str> {
+        self.unmeasured.get(signature)?.as_deref()
     }
 
     /// Keeps what was measured of a signature; the first measure stays.

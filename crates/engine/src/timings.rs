@@ -1,6 +1,6 @@
 //! Where a request's time went: measured once, for metrics and for the caller who asks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The phases of one request, in the order it goes through them. A batch's phases count
 /// in full for each of its members, as each waits for all of them.
@@ -24,4 +24,18 @@ pub struct Timings {
     pub rows: usize,
     /// Rows of the batch it ran in, without padding.
     pub batch_rows: usize,
+}
+
+impl Timings {
+    /// The same, once the reply is written: of a request that arrived at `arrived` and
+    /// whose reply was begun at `encoding`.
+    #[must_use]
+    pub fn written(self, arrived: Instant, encoding: Instant) -> Self {
+        let written = Instant::now();
+        Self {
+            encode: written - encoding,
+            total: written - arrived,
+            ..self
+        }
+    }
 }

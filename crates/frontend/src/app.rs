@@ -5,13 +5,17 @@ use std::sync::Arc;
 use engine::Engine;
 
 use crate::drain::Drain;
+use crate::metrics::Metrics;
 use crate::services::reflection::Descriptors;
+use crate::ticker::Ticker;
 use crate::traffic::Traffic;
 
 /// A server's state as one I/O thread sees it.
 pub(crate) struct App {
     /// What this thread has in hand.
     pub(crate) traffic: Arc<Traffic>,
+    /// The requests that this thread runs itself.
+    pub(crate) ticker: Ticker,
     /// Shared by all threads.
     pub(crate) server: Arc<Shared>,
 }
@@ -28,6 +32,7 @@ impl std::ops::Deref for App {
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) drain: Drain,
+    pub(crate) metrics: Metrics,
     pub(crate) descriptors: Descriptors,
     /// Largest request message, bytes.
     pub(crate) max_message_bytes: usize,

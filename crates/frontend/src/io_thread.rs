@@ -2,6 +2,7 @@
 //! on the way of a request but the registry's snapshot.
 
 use std::net::TcpStream;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -11,6 +12,7 @@ use tokio::task::LocalSet;
 
 use crate::app::{App, Shared};
 use crate::connection;
+use crate::ticker::{Ticker, run_ticks};
 use crate::traffic::{OpenConnection, Traffic};
 
 /// The end that hands connections to a thread.
@@ -43,22 +45,28 @@ pub(crate) struct IoThread {
 
 impl IoThread {
     /// Starts a thread that serves the connections pushed to its queue.
-    pub(crate) fn start(index: usize, server: Arc<Shared>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        index: usize,
+        traffic: Arc<Traffic>,
+        server: Arc<Shared>,
+    ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let traffic = Arc::<Traffic>::default();
-        let app = Arc::new(App {
-            traffic: Arc::clone(&traffic),
-            server,
-        });
         let (queue, connections) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
+        let counted = Arc::clone(&traffic);
         let thread = std::thread::Builder::new()
             .name(format!("tensorwire-io-{index}"))
             .stack_size(RUN_STACK)
             .spawn(move || {
+                let app = Rc::new(App {
+                    traffic: counted,
+                    ticker: Ticker::default(),
+                    server,
+                });
                 let tasks = LocalSet::new();
+                tasks.spawn_local(run_ticks(Rc::clone(&app)));
                 tasks.spawn_local(serve_connections(connections, app));
                 // Dropping the tasks closes whatever is still open.
                 let _ = tasks.block_on(&runtime, ended);
@@ -89,10 +97,10 @@ impl IoThread {
 
 async fn serve_connections(
     mut connections: mpsc::UnboundedReceiver<(TcpStream, OpenConnection)>,
-    app: Arc<App>,
+    app: Rc<App>,
 ) {
     while let Some((stream, counted)) = connections.recv().await {
-        let app = Arc::clone(&app);
+        let app = Rc::clone(&app);
         tokio::task::spawn_local(async move {
             let _counted = counted;
             if let Err(error) = connection::serve(stream, app).await {

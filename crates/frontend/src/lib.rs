@@ -1,7 +1,8 @@
 //! Wire in and out. In the order a connection comes in: the server opens a listener
 //! and starts I/O threads, the acceptor hands each connection to the thread with the
 //! fewest, the connection splits into requests, routes finds each one's service, and
-//! grpc/ takes messages off the wire and puts replies back on it.
+//! grpc/ takes messages off the wire and puts replies back on it; http1/ has what plain
+//! HTTP is answered on the same port.
 
 mod server;
 pub use server::{ListenError, Server, ServerOptions};
@@ -20,6 +21,11 @@ mod routes;
 
 mod app;
 mod grpc;
+mod ticker;
+
+mod http1;
+
+mod metrics;
 
 mod services;
 pub use services::text::{TextCall, TextReply};

@@ -1,67 +1,83 @@
 //! From a request's path to the service that answers it.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use engine::ServeError;
-use futures_util::FutureExt;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, StatusCode, header};
 
 use crate::app::App;
-use crate::grpc::{self, Call, ReplyBody};
-use crate::services::{health, metadata, model_status, predict, reflection, text};
+use crate::grpc::{self, Call, Exchange, Outgoing, RequestBody, Responder};
+use crate::http1::pages;
+use crate::services::{health, inference, metadata, model_status, predict, reflection, text};
 
-/// Answers any request; always with a response, even if a handler panics.
-pub(crate) async fn answer(app: Arc<App>, request: Request<Incoming>) -> Response<ReplyBody> {
-    if !is_grpc(request.headers()) {
-        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    }
-    if request.method() != Method::POST {
-        return refuse(StatusCode::METHOD_NOT_ALLOWED);
-    }
-    AssertUnwindSafe(route(app, request))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_panic| {
-            log::error!("a request handler panicked");
-            grpc::failure(&ServeError::internal(
-                "the request ended without an answer; this is a bug in TensorWire",
-            ))
-        })
-}
-
-async fn route(app: Arc<App>, request: Request<Incoming>) -> Response<ReplyBody> {
+/// Answers any request, now or when its message has come and its model has run.
+pub(crate) fn route(app: &Rc<App>, request: Request<RecvStream>, respond: SendResponse<Outgoing>) {
     let (head, body) = request.into_parts();
+    if !is_grpc(&head.headers) {
+        return match head.method {
+            Method::GET | Method::HEAD => show_page(app, head, respond),
+            _ => Responder::new(respond, None).refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        };
+    }
+    if head.method != Method::POST {
+        return Responder::new(respond, None).refuse(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let exchange = |respond, in_flight| Exchange {
+        call: Call::new(head.headers),
+        body: RequestBody::new(body),
+        responder: Responder::new(respond, in_flight),
+    };
     match head.uri.path() {
-        "/tensorflow.serving.PredictionService/Predict" => {
-            grpc::unary(&app, Call::new(head), body, predict::answer).await
-        }
-        "/prediction_service.PredictionService/Predict" => {
-            grpc::unary(&app, Call::new(head), body, text::answer).await
-        }
-        "/tensorflow.serving.PredictionService/GetModelMetadata" => {
-            grpc::unary(&app, Call::new(head), body, metadata::answer).await
-        }
-        "/tensorflow.serving.ModelService/GetModelStatus" => {
-            grpc::unary(&app, Call::new(head), body, model_status::answer).await
-        }
-        "/grpc.health.v1.Health/Check" => {
-            grpc::unary(&app, Call::new(head), body, health::check).await
-        }
-        "/grpc.health.v1.Health/List" => {
-            grpc::unary(&app, Call::new(head), body, health::list).await
-        }
+        // These may go on for as long as a client likes: no stop waits for them.
         "/grpc.health.v1.Health/Watch" => {
-            grpc::streaming(&app, Call::new(head), body, health::watch).await
+            grpc::streaming(app, exchange(respond, None), health::watch);
         }
         // The two versions differ in nothing but their name.
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
         | "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => {
             let limit = app.max_message_bytes.min(reflection::MAX_REQUEST_BYTES);
-            grpc::conversation(&app, &Call::new(head), body, limit, reflection::answer)
+            grpc::conversation(app, exchange(respond, None), limit, reflection::answer);
         }
-        path => grpc::failure(&ServeError::unimplemented(format!(
+        path => {
+            let in_flight = app.traffic.begin_request();
+            unary(app, path, exchange(respond, Some(in_flight)));
+        }
+    }
+}
+
+/// Answers a request for a page, as over HTTP/1.1.
+fn show_page(app: &Rc<App>, head: Parts, respond: SendResponse<Outgoing>) {
+    let responder = Responder::new(respond, Some(app.traffic.begin_request()));
+    let app = Rc::clone(app);
+    tokio::task::spawn_local(async move {
+        responder.show(pages::answer(&app, &head).await);
+    });
+}
+
+fn unary(app: &Rc<App>, path: &str, exchange: Exchange) {
+    match path {
+        "/tensorflow.serving.PredictionService/Predict" => {
+            grpc::receive(app, exchange, |app, received| {
+                inference::answer(app, received, predict::prepare);
+            });
+        }
+        "/prediction_service.PredictionService/Predict" => {
+            grpc::receive(app, exchange, |app, received| {
+                inference::answer(app, received, text::prepare);
+            });
+        }
+        "/tensorflow.serving.PredictionService/GetModelMetadata" => {
+            grpc::unary(app, exchange, metadata::answer);
+        }
+        "/tensorflow.serving.ModelService/GetModelStatus" => {
+            grpc::unary(app, exchange, model_status::answer);
+        }
+        "/grpc.health.v1.Health/Check" => grpc::unary(app, exchange, health::check),
+        "/grpc.health.v1.Health/List" => grpc::unary(app, exchange, health::list),
+        path => exchange.responder.fail(&ServeError::unimplemented(format!(
             "there is no method {path} here"
         ))),
     }
@@ -73,10 +89,4 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"))
         .is_some_and(|rest| rest.is_empty() || rest[0] == b'+' || rest[0] == b';')
-}
-
-fn refuse(status: StatusCode) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::empty());
-    *response.status_mut() = status;
-    response
 }

@@ -13,6 +13,7 @@ use crate::acceptor::Acceptor;
 use crate::app::Shared;
 use crate::drain::Drain;
 use crate::io_thread::IoThread;
+use crate::metrics::Metrics;
 use crate::services::reflection::Descriptors;
 use crate::traffic::Traffic;
 
@@ -81,9 +82,15 @@ impl Server {
         };
         let listener = listen(&options.host, options.port).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let count = match options.io_threads {
+            0 => available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let traffic: Vec<Arc<Traffic>> = (0..count).map(|_| Arc::default()).collect();
         let shared = Arc::new(Shared {
             engine,
             drain: Drain::new(),
+            metrics: Metrics::new(traffic.clone()),
             descriptors: Descriptors::read(wire::proto::FILE_DESCRIPTOR_SET)
                 .map_err(std::io::Error::other)
                 .map_err(failed)?,
@@ -91,12 +98,10 @@ impl Server {
             tensor_content: options.tensor_content,
             default_model: options.default_model.clone(),
         });
-        let count = match options.io_threads {
-            0 => available_parallelism().map_or(1, usize::from),
-            count => count,
-        };
-        let io: Vec<IoThread> = (0..count)
-            .map(|index| IoThread::start(index, Arc::clone(&shared)))
+        let io: Vec<IoThread> = traffic
+            .into_iter()
+            .enumerate()
+            .map(|(index, traffic)| IoThread::start(index, traffic, Arc::clone(&shared)))
             .collect::<Result<_, _>>()
             .map_err(failed)?;
         let queues = io.iter().map(IoThread::queue).collect();

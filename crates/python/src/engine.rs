@@ -2,23 +2,23 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use engine::{
-    Call, Clock, EngineOptions as CoreOptions, Kind, Limits, ModelSelector, Registry, ServeError,
-    ServedModel, Signature, Version, VersionStatus,
+    Call, Clock, Kind, ModelSelector, Registry, ServeError, ServedModel, Signature, Version,
+    VersionStatus,
 };
 use frontend::TextCall;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
-use serde::Deserialize;
+use pyo3::types::{PyBytes, PyList, PyTuple};
 use tensor::Tensor;
-use tensorflow::{Library, SessionOptions, load_saved_model};
+use tensorflow::{Library, SessionConfig, load_saved_model};
 use wire::signatures::describe;
 
-use crate::error::{invalid_argument, serve_error};
+use crate::engine_options::{EngineOptions, model_options};
+use crate::error::serve_error;
 use crate::exit_gate;
+use crate::measure::{Meter, cost_tuples};
 use crate::of_this_process::OfThisProcess;
 use crate::signatures::signature_tuples;
 use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
@@ -26,31 +26,31 @@ use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_int
 /// (version, state, error code, message).
 type StatusTuple = (i64, &'static str, &'static str, String);
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EngineOptions {
-    tensorflow_dir: PathBuf,
-    op_libraries: Vec<PathBuf>,
-    runner_threads: usize,
-    intra_op_threads: u32,
-    inter_op_threads: u32,
-}
-
 /// The models of this process, loaded and run by TensorFlow's C library.
 #[pyclass(frozen, module = "tensorwire._core")]
 pub(crate) struct Engine {
     models: OfThisProcess<Arc<engine::Engine>>,
     library: &'static Library,
-    session: SessionOptions,
+    session: SessionConfig,
+    meter: Meter,
 }
 
 #[pymethods]
 impl Engine {
     #[new]
     fn new(py: Python<'_>, options: &str) -> PyResult<Self> {
-        let options: EngineOptions =
-            serde_json::from_str(options).map_err(|e| invalid_argument(&e.to_string()))?;
+        let options = EngineOptions::from_json(options)?;
         exit_gate::detach(py, || Self::open(&options)).map_err(serve_error)
+    }
+
+    #[staticmethod]
+    fn default_session_config(py: Python<'_>) -> Bound<'_, PyBytes> {
+        PyBytes::new(py, SessionConfig::default().as_bytes())
+    }
+
+    #[getter]
+    fn session_config<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.session.as_bytes())
     }
 
     #[getter]
@@ -63,8 +63,21 @@ impl Engine {
         Ok(())
     }
 
-    fn load(&self, py: Python<'_>, name: &str, version: i64, path: PathBuf) -> PyResult<()> {
-        let load = move || load_saved_model(self.library, self.session, (name, version), &path);
+    fn load(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        version: i64,
+        path: PathBuf,
+        options: &str,
+    ) -> PyResult<()> {
+        let options = model_options(options)?;
+        let load = move || {
+            let model = load_saved_model(self.library, &self.session, (name, version), &path)?;
+            let mut model = model.with_options(options);
+            self.meter.measure(&mut model, &path);
+            Ok(model)
+        };
         let registry = self.registry()?;
         exit_gate::detach(py, || registry.load(name, version, load))
             .map(drop)
@@ -112,6 +125,16 @@ impl Engine {
         Ok((model.version, signature_tuples(py, signatures)?))
     }
 
+    fn costs<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        version: Option<i64>,
+    ) -> PyResult<(i64, Vec<Bound<'py, PyTuple>>)> {
+        let model = self.find(name, version).map_err(serve_error)?;
+        Ok((model.version, cost_tuples(py, &model)?))
+    }
+
     #[expect(
         clippy::too_many_arguments,
         reason = "Python's side names each of them"
@@ -139,7 +162,8 @@ impl Engine {
 
     fn predict_text(&self, py: Python<'_>, name: Option<&str>, text: &str) -> PyResult<String> {
         exit_gate::detach(py, || {
-            let TextCall { call, reply } = TextCall::new(self.models()?, name, text, None)?;
+            let TextCall { call, reply } =
+                TextCall::new(self.models()?, name, text, Clock::until(None))?;
             reply.write(&call.run()?.outputs)
         })
         .map_err(serve_error)
@@ -152,25 +176,17 @@ impl Engine {
         for path in &options.op_libraries {
             library.load_op_library(path)?;
         }
-        let runners = match options.runner_threads {
-            0 => available_parallelism().map_or(1, usize::from),
-            count => count,
-        };
-        let core = CoreOptions {
-            runner_threads: runners,
-            limits: Limits::default(),
-            default_timeout: None,
-        };
+        let core = options.core();
+        let runners = core.runner_threads;
         let engine = engine::Engine::new(core).map_err(|error| {
             ServeError::resource_exhausted(format!("cannot start {runners} threads: {error}"))
         })?;
+        let session = SessionConfig::from(&options.session);
         Ok(Self {
             models: OfThisProcess::new(Arc::new(engine)),
             library,
-            session: SessionOptions {
-                intra_op_threads: options.intra_op_threads,
-                inter_op_threads: options.inter_op_threads,
-            },
+            meter: Meter::new(options, library, &session),
+            session,
         })
     }
 

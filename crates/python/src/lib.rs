@@ -13,13 +13,21 @@ mod of_this_process;
 
 mod tensors;
 
+mod arrays;
+
 mod signatures;
+
+mod engine_options;
+
+mod measure;
 
 mod engine;
 
 mod server;
 
 mod client;
+
+mod load;
 
 mod build_info;
 
@@ -37,6 +45,8 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::Request>()?;
     module.add_class::<client::Channel>()?;
     module.add_class::<client::Call>()?;
+    module.add_class::<client::Inbox>()?;
+    module.add_class::<load::LoadTest>()?;
 
     module.add_function(wrap_pyfunction!(build_info::build_info, module)?)
 }

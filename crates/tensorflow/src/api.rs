@@ -34,7 +34,7 @@ opaque_types! {
     OpLibrary,
 }
 
-/// `TF_Buffer`: bytes that a call reads and does not keep.
+/// `TF_Buffer`: bytes that a call reads and does not keep, or gives us.
 #[repr(C)]
 pub(crate) struct Buffer {
     pub(crate) data: *const c_void,
@@ -143,5 +143,7 @@ functions! {
     delete_session = "TF_DeleteSession" (*mut RawSession, *mut Status);
 
     load_library = "TF_LoadLibrary" (*const c_char, *mut Status) -> *mut OpLibrary;
+    get_all_op_list = "TF_GetAllOpList" () -> *mut Buffer;
+    delete_buffer = "TF_DeleteBuffer" (*mut Buffer);
     delete_library_handle = "TF_DeleteLibraryHandle" (*mut OpLibrary);
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
@@ -10,56 +11,151 @@ use prost::encoding;
 
 use crate::api::Buffer;
 
-/// How a session uses the machine. TensorFlow has one set of threads for a process
-/// and makes it for the first session: the options of the first count for all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How sessions use the machine. TensorFlow has one set of threads for a process and
+/// makes it for the first session: the threads of the first count for all. What is
+/// `None` is as `base` says, else as we think best for serving.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SessionOptions {
+    /// An encoded `tensorflow.ConfigProto`, in place of [`SessionConfig::default`].
+    pub base: Option<Vec<u8>>,
     /// Threads that one operation may be spread over; 0: one a core.
-    pub intra_op_threads: u32,
+    pub intra_op_threads: Option<u32>,
     /// Threads that operations may be run on side by side; 0: one a core.
-    pub inter_op_threads: u32,
+    pub inter_op_threads: Option<u32>,
+    /// Whether XLA compiles what it can of every graph, for the CPU as well.
+    pub xla: Option<bool>,
+    /// Whether GPU memory is taken as it is needed, not all of it at the start.
+    pub gpu_memory_growth: Option<bool>,
+    /// Most of each GPU's memory, above 0; 1: all of it.
+    pub gpu_memory_fraction: Option<f64>,
+}
+
+/// An encoded `tensorflow.ConfigProto`, as sessions are made with; cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionConfig(Arc<[u8]>);
+
+impl SessionConfig {
+    /// The encoded message.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self(Arc::from(defaults().encode_to_vec()))
+    }
+}
+
+impl From<&SessionOptions> for SessionConfig {
+    fn from(options: &SessionOptions) -> Self {
+        // Encoded messages one after the other are their merge: a field that the later
+        // one has, be it zero or false, is the one that counts.
+        let mut bytes = match &options.base {
+            Some(base) => base.clone(),
+            None => defaults().encode_to_vec(),
+        };
+        bytes.extend(given(options).encode_to_vec());
+        Self(Arc::from(bytes))
+    }
+}
+
+/// What we ask for where nobody says otherwise.
+fn defaults() -> ConfigProto {
+    ConfigProto {
+        // A model exported on a machine with a GPU names it in its graph.
+        allow_soft_placement: Some(true),
+        // Others may need the GPU as well.
+        gpu_options: Some(GpuOptions {
+            allow_growth: Some(true),
+            ..GpuOptions::default()
+        }),
+        // The graph is never extended and never shown, so that TensorFlow need not
+        // keep its own copies of it.
+        experimental: Some(ConfigExperimental {
+            optimize_for_static_graph: Some(true),
+            disable_output_partition_graphs: Some(true),
+        }),
+        ..ConfigProto::default()
+    }
+}
+
+/// What `options` says, and nothing else.
+fn given(options: &SessionOptions) -> ConfigProto {
+    let threads = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    let gpu = GpuOptions {
+        per_process_gpu_memory_fraction: options.gpu_memory_fraction,
+        allow_growth: options.gpu_memory_growth,
+    };
+    let optimizer = |on| OptimizerOptions {
+        global_jit_level: Some(if on { JIT_ON } else { JIT_OFF }),
+        cpu_global_jit: Some(on),
+    };
+    ConfigProto {
+        intra_op_parallelism_threads: options.intra_op_threads.map(threads),
+        inter_op_parallelism_threads: options.inter_op_threads.map(threads),
+        gpu_options: (gpu != GpuOptions::default()).then_some(gpu),
+        graph_options: options.xla.map(|on| GraphOptions {
+            optimizer_options: Some(optimizer(on)),
+        }),
+        ..ConfigProto::default()
+    }
 }
 
 /// `tensorflow.ConfigProto`.
 #[derive(Clone, PartialEq, Message)]
 struct ConfigProto {
-    #[prost(int32, tag = "2")]
-    intra_op_parallelism_threads: i32,
-    #[prost(int32, tag = "5")]
-    inter_op_parallelism_threads: i32,
-    #[prost(bool, tag = "7")]
-    allow_soft_placement: bool,
+    #[prost(int32, optional, tag = "2")]
+    intra_op_parallelism_threads: Option<i32>,
+    #[prost(int32, optional, tag = "5")]
+    inter_op_parallelism_threads: Option<i32>,
+    #[prost(message, optional, tag = "6")]
+    gpu_options: Option<GpuOptions>,
+    #[prost(bool, optional, tag = "7")]
+    allow_soft_placement: Option<bool>,
+    #[prost(message, optional, tag = "10")]
+    graph_options: Option<GraphOptions>,
     #[prost(message, optional, tag = "16")]
     experimental: Option<ConfigExperimental>,
 }
 
+/// `tensorflow.GPUOptions`.
+#[derive(Clone, PartialEq, Message)]
+struct GpuOptions {
+    #[prost(double, optional, tag = "1")]
+    per_process_gpu_memory_fraction: Option<f64>,
+    #[prost(bool, optional, tag = "4")]
+    allow_growth: Option<bool>,
+}
+
+/// `tensorflow.GraphOptions`.
+#[derive(Clone, PartialEq, Message)]
+struct GraphOptions {
+    #[prost(message, optional, tag = "3")]
+    optimizer_options: Option<OptimizerOptions>,
+}
+
+/// `tensorflow.OptimizerOptions`.
+#[derive(Clone, PartialEq, Message)]
+struct OptimizerOptions {
+    #[prost(int32, optional, tag = "5")]
+    global_jit_level: Option<i32>,
+    #[prost(bool, optional, tag = "7")]
+    cpu_global_jit: Option<bool>,
+}
+
+/// `OptimizerOptions.GlobalJitLevel`: `ON_2`, which clusters more than `ON_1`, is what
+/// TensorFlow itself takes for "on".
+const JIT_ON: i32 = 2;
+const JIT_OFF: i32 = -1;
+
 /// `tensorflow.ConfigProto.Experimental`.
 #[derive(Clone, PartialEq, Message)]
 struct ConfigExperimental {
-    #[prost(bool, tag = "12")]
-    optimize_for_static_graph: bool,
-    #[prost(bool, tag = "14")]
-    disable_output_partition_graphs: bool,
-}
-
-impl SessionOptions {
-    /// As an encoded `ConfigProto`.
-    pub(crate) fn encode(self) -> Vec<u8> {
-        let threads = |count| i32::try_from(count).unwrap_or(i32::MAX);
-        ConfigProto {
-            intra_op_parallelism_threads: threads(self.intra_op_threads),
-            inter_op_parallelism_threads: threads(self.inter_op_threads),
-            // A model exported on a machine with a GPU names it in its graph.
-            allow_soft_placement: true,
-            // The graph is never extended and never shown, so that TensorFlow need
-            // not keep its own copies of it.
-            experimental: Some(ConfigExperimental {
-                optimize_for_static_graph: true,
-                disable_output_partition_graphs: true,
-            }),
-        }
-        .encode_to_vec()
-    }
+    #[prost(bool, optional, tag = "12")]
+    optimize_for_static_graph: Option<bool>,
+    #[prost(bool, optional, tag = "14")]
+    disable_output_partition_graphs: Option<bool>,
 }
 
 /// Whose threads the operations of a run are on.
@@ -117,7 +213,7 @@ impl RunOptions {
 
 #[cfg(test)]
 mod tests {
-    use super::{RunOptions, RunThreads, SessionOptions};
+    use super::{RunOptions, RunThreads, SessionConfig, SessionOptions};
     use std::time::Duration;
 
     fn run_options(threads: RunThreads, timeout: Option<Duration>) -> Vec<u8> {
@@ -144,13 +240,37 @@ mod tests {
         }
     }
 
+    /// The fields of our defaults, in their order on the wire.
+    const DEFAULTS: [u8; 13] = [0x32, 2, 0x20, 1, 0x38, 1, 0x82, 0x01, 4, 0x60, 1, 0x70, 1];
+
+    fn encoded(options: &SessionOptions) -> Vec<u8> {
+        SessionConfig::from(options).as_bytes().to_vec()
+    }
+
     #[test]
-    fn session_options_as_protobuf() {
+    fn what_is_given_follows_the_defaults() {
+        assert_eq!(SessionConfig::default().as_bytes(), DEFAULTS);
+        assert_eq!(encoded(&SessionOptions::default()), DEFAULTS);
         let options = SessionOptions {
-            intra_op_threads: 3,
-            inter_op_threads: 0,
+            intra_op_threads: Some(3),
+            inter_op_threads: Some(0),
+            ..SessionOptions::default()
         };
-        let expected = [0x10, 3, 0x38, 1, 0x82, 0x01, 4, 0x60, 1, 0x70, 1];
-        assert_eq!(options.encode(), expected);
+        assert_eq!(
+            encoded(&options),
+            [&DEFAULTS[..], &[0x10, 3, 0x28, 0]].concat()
+        );
+    }
+
+    #[test]
+    fn a_base_takes_the_place_of_the_defaults() {
+        let options = SessionOptions {
+            base: Some(vec![0x48, 1]),
+            gpu_memory_growth: Some(false),
+            xla: Some(true),
+            ..SessionOptions::default()
+        };
+        let given = [0x32, 2, 0x20, 0, 0x52, 6, 0x1a, 4, 0x28, 2, 0x38, 1];
+        assert_eq!(encoded(&options), [&[0x48, 1][..], &given].concat());
     }
 }

@@ -11,6 +11,8 @@ use tensor::Tensor;
 
 use crate::api::Output;
 use crate::config::{RunOptions, RunThreads};
+use crate::effects::Effects;
+use crate::operations::Effect;
 use crate::outline::Outline;
 use crate::saved_model::SavedModel;
 use crate::session::Session;
@@ -29,6 +31,8 @@ type OutputSet = SmallVec<[usize; 8]>;
 struct Plan {
     feeds: Box<[Output]>,
     fetches: Box<[Output]>,
+    /// Whether a run changes what later ones answer.
+    has_effects: bool,
     /// The proper subsets of the outputs that were run so far.
     output_sets: Mutex<HashSet<OutputSet>>,
 }
@@ -42,10 +46,11 @@ unsafe impl Send for Plan {}
 unsafe impl Sync for Plan {}
 
 impl Plan {
-    fn new(feeds: Vec<Output>, fetches: Vec<Output>) -> Self {
+    fn new(feeds: Vec<Output>, fetches: Vec<Output>, has_effects: bool) -> Self {
         Self {
             feeds: feeds.into(),
             fetches: fetches.into(),
+            has_effects,
             output_sets: Mutex::default(),
         }
     }
@@ -94,8 +99,13 @@ impl ModelExecutor {
         for (name, definition) in &model.signatures {
             if name != INIT_SIGNATURE {
                 let resolved = Resolved::new(name, definition, session.graph());
-                plans.push(Plan::new(resolved.feeds, resolved.fetches));
-                signatures.push(resolved.signature);
+                let effects = model.effects.get(name);
+                let is_lasting = |effects: &Effects| effects.effect == Effect::Lasting;
+                let has_effects = effects.is_some_and(is_lasting);
+                plans.push(Plan::new(resolved.feeds, resolved.fetches, has_effects));
+                let mut signature = resolved.signature;
+                signature.alone = effects.and_then(Effects::reason).or(signature.alone);
+                signatures.push(signature);
             }
         }
         let executor = Self {
@@ -132,6 +142,11 @@ impl ModelExecutor {
 impl Executor for ModelExecutor {
     fn is_unpredictable(&self) -> bool {
         self.outline.has_loops
+    }
+
+    fn has_effects(&self, signature: usize) -> bool {
+        let plan = self.plans.get(signature);
+        plan.is_some_and(|plan| plan.has_effects)
     }
 
     fn run(&self, run: Run<'_>) -> Result<Vec<Tensor>, ServeError> {

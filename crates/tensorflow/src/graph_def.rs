@@ -2,7 +2,7 @@
 //! Names and attributes stay views of the file: most are never read.
 
 use bytes::Bytes;
-use prost::Message;
+use prost::{DecodeError, Message};
 
 /// `tensorflow.SavedModel`, reduced to its graphs.
 #[derive(Clone, PartialEq, Message)]
@@ -18,6 +18,15 @@ pub(crate) struct MetaGraph {
     pub(crate) graph: Option<Graph>,
     #[prost(message, optional, tag = "3")]
     pub(crate) saver: Option<Saver>,
+}
+
+impl MetaGraph {
+    /// The meta graph at `index` of an encoded `SavedModel`, or what is corrupt in it.
+    pub(crate) fn read(saved_model: Bytes, index: usize) -> Result<Self, String> {
+        let model =
+            SavedModel::decode(saved_model).map_err(|error: DecodeError| error.to_string())?;
+        Ok(model.meta_graphs.into_iter().nth(index).unwrap_or_default())
+    }
 }
 
 /// `tensorflow.SaverDef`.
@@ -77,12 +86,28 @@ pub(crate) struct Node {
     pub(crate) name: Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub(crate) operation: Bytes,
+    /// `node`, `node:1` or `^node`; in a function also `node:output:1` and its arguments.
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub(crate) inputs: Vec<Bytes>,
     /// Encoded entries of a map of names to values; see [`Self::attribute`].
     #[prost(bytes = "bytes", repeated, tag = "5")]
     pub(crate) attributes: Vec<Bytes>,
 }
 
 impl Node {
+    /// The names of all functions that its attributes mention: those that it calls.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = Bytes> {
+        let values = self.attributes.iter().filter_map(|encoded| {
+            let attribute = Attribute::decode(encoded.clone()).ok()?;
+            attribute.value
+        });
+        values.flat_map(|value| {
+            let listed = value.list.map(|list| list.functions).unwrap_or_default();
+            let named = value.function.into_iter().chain(listed);
+            named.map(|function| function.name)
+        })
+    }
+
     /// The attribute of this name, if the node has it and it can be read.
     pub(crate) fn attribute(&self, name: &str) -> Option<AttributeValue> {
         // Of equal keys in a map, the last counts.
@@ -122,6 +147,8 @@ pub(crate) struct AttributeValue {
 pub(crate) struct TypeList {
     #[prost(int32, repeated, tag = "6")]
     pub(crate) types: Vec<i32>,
+    #[prost(message, repeated, tag = "9")]
+    pub(crate) functions: Vec<FunctionName>,
 }
 
 /// `tensorflow.TensorProto`.

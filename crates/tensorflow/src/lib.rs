@@ -16,14 +16,24 @@ pub use load::load_saved_model;
 
 mod saved_model;
 
+mod fingerprint;
+pub use fingerprint::fingerprint;
+
+mod warmup;
+pub use warmup::recorded_samples;
+
 mod outline;
+
+mod operations;
+
+mod effects;
 
 mod sanity;
 
 mod graph_def;
 
 mod config;
-pub use config::SessionOptions;
+pub use config::{SessionConfig, SessionOptions};
 
 mod session;
 

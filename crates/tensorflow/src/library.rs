@@ -4,12 +4,14 @@
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::slice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::ServeError;
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
 
-use crate::api::Api;
+use crate::api::{Api, Buffer};
+use crate::operations::Operations;
 use crate::status::Status;
 
 /// The versions whose C API and string layout were tested, as (major, minor).
@@ -35,6 +37,8 @@ pub struct Library {
     api: Api,
     version: String,
     directory: PathBuf,
+    /// Read when first asked for, and again once an op library has brought more.
+    operations: Mutex<Option<Arc<Operations>>>,
 }
 
 static OPENED: Mutex<Option<&'static Library>> = Mutex::new(None);
@@ -110,6 +114,7 @@ impl Library {
             api,
             version,
             directory,
+            operations: Mutex::default(),
         })
     }
 
@@ -146,7 +151,42 @@ impl Library {
         // SAFETY: from `load_library`, deleted once; frees the list of operations, not
         // the operations.
         unsafe { (self.api.delete_library_handle)(loaded) };
+        *self.known_operations() = None;
         Ok(())
+    }
+
+    /// The operations that TensorFlow has at the moment.
+    pub(crate) fn operations(&'static self) -> Result<Arc<Operations>, ServeError> {
+        let mut known = self.known_operations();
+        if let Some(operations) = &*known {
+            return Ok(Arc::clone(operations));
+        }
+        // SAFETY: takes nothing, gives a buffer that is ours until deleted.
+        let buffer = unsafe { (self.api.get_all_op_list)() };
+        if buffer.is_null() {
+            return Err(ServeError::internal(
+                "TensorFlow gives no list of operations",
+            ));
+        }
+        // SAFETY: the buffer lives until it is deleted below, and its bytes with it.
+        let list = unsafe {
+            let Buffer { data, length, .. } = *buffer;
+            slice::from_raw_parts(data.cast::<u8>(), length)
+        };
+        let operations = Operations::read(list).map_err(|error| {
+            ServeError::internal(format!("TensorFlow's list of operations: {error}"))
+        });
+        // SAFETY: ours, deleted once; what was read of it was copied.
+        unsafe { (self.api.delete_buffer)(buffer) };
+        let operations = Arc::new(operations?);
+        *known = Some(Arc::clone(&operations));
+        Ok(operations)
+    }
+
+    fn known_operations(&self) -> MutexGuard<'_, Option<Arc<Operations>>> {
+        self.operations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn api(&'static self) -> &'static Api {

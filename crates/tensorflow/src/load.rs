@@ -7,7 +7,7 @@ use prost::Message;
 use wire::proto::serving::SignatureDefMap;
 
 use crate::Library;
-use crate::config::SessionOptions;
+use crate::config::SessionConfig;
 use crate::executor::ModelExecutor;
 use crate::saved_model::SavedModel;
 use crate::session::Session;
@@ -23,12 +23,12 @@ use crate::session::Session;
 /// corrupt; TensorFlow's own error where TensorFlow can't load it.
 pub fn load_saved_model(
     library: &'static Library,
-    options: SessionOptions,
+    config: &SessionConfig,
     (name, version): (&str, i64),
     path: &Path,
 ) -> Result<ServedModel, ServeError> {
-    let model = SavedModel::read(path)?;
-    let session = Session::load(library.api(), options, path).map_err(|error| {
+    let model = SavedModel::read(path, &*library.operations()?)?;
+    let session = Session::load(library.api(), config, path).map_err(|error| {
         let message = format!(
             "TensorFlow {} cannot load {}: {}",
             library.version(),

@@ -1,10 +1,7 @@
 //! What a SavedModel's graph says about how to load and run it, read from its file
 //! without building it.
 
-use bytes::Bytes;
-use prost::{DecodeError, Message};
-
-use crate::graph_def::{Node, SavedModel};
+use crate::graph_def::{MetaGraph, Node};
 use crate::sanity;
 
 /// Operations whose state a checkpoint brings back.
@@ -36,7 +33,7 @@ const LOOPS: [&str; 7] = [
 ];
 
 /// What there is to know of a graph before it is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outline {
     /// Without its variables' values it cannot run.
     pub(crate) needs_variables: bool,
@@ -47,17 +44,14 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// The outline of the meta graph at `index` of an encoded `SavedModel`, or what is
-    /// corrupt in it.
-    pub(crate) fn read(saved_model: Bytes, index: usize) -> Result<Self, String> {
-        let model =
-            SavedModel::decode(saved_model).map_err(|error: DecodeError| error.to_string())?;
-        let meta_graph = model.meta_graphs.into_iter().nth(index).unwrap_or_default();
-        let restores = meta_graph
-            .saver
-            .is_some_and(|saver| !saver.restore_operation.is_empty());
-        let graph = meta_graph.graph.unwrap_or_default();
-        sanity::check(&graph)?;
+    /// The outline of a meta graph, or what is corrupt in it.
+    pub(crate) fn read(meta_graph: &MetaGraph) -> Result<Self, String> {
+        let saver = meta_graph.saver.as_ref();
+        let restores = saver.is_some_and(|saver| !saver.restore_operation.is_empty());
+        let Some(graph) = &meta_graph.graph else {
+            return Ok(Self::default());
+        };
+        sanity::check(graph)?;
         let functions = graph.library.as_ref().map(|library| &library.functions);
         let functions = functions.into_iter().flatten();
         let inner = functions.flat_map(|function| &function.nodes);
@@ -109,7 +103,8 @@ mod tests {
         let model = SavedModel {
             meta_graphs: vec![MetaGraph::default(), meta_graph],
         };
-        Outline::read(model.encode_to_vec().into(), 1).unwrap()
+        let meta_graph = MetaGraph::read(model.encode_to_vec().into(), 1).unwrap();
+        Outline::read(&meta_graph).unwrap()
     }
 
     #[test]

@@ -108,12 +108,14 @@ mod tests {
         let types = AttributeValue {
             list: Some(TypeList {
                 types: vec![1; declared],
+                functions: Vec::new(),
             }),
             ..AttributeValue::default()
         };
         let node = Node {
             name: "call".into(),
             operation: "PartitionedCall".into(),
+            inputs: Vec::new(),
             attributes: vec![attribute("Tout", types), attribute("f", function)],
         };
         let signature = FunctionSignature {
@@ -157,6 +159,7 @@ mod tests {
             let node = Node {
                 name: "constant".into(),
                 operation: "Const".into(),
+                inputs: Vec::new(),
                 attributes: vec![attribute("dtype", dtype), attribute("value", value)],
             };
             check(&Graph {

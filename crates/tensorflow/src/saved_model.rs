@@ -12,6 +12,9 @@ use engine::{Kind, ServeError};
 use prost::Message;
 use wire::proto::tensorflow::{MetaGraphDef, SavedModel as SavedModelMessage, SignatureDef};
 
+use crate::effects::{Effects, Reach};
+use crate::graph_def::MetaGraph;
+use crate::operations::Operations;
 use crate::outline::Outline;
 
 /// The tag of the graph that is served; it must have no other.
@@ -29,11 +32,13 @@ pub(crate) struct SavedModel {
     pub(crate) signatures: BTreeMap<String, SignatureDef>,
     /// What its graph needs.
     pub(crate) outline: Outline,
+    /// What running each of the signatures does.
+    pub(crate) effects: BTreeMap<String, Effects>,
 }
 
 impl SavedModel {
-    /// Reads the directory at `path`.
-    pub(crate) fn read(path: &Path) -> Result<Self, ServeError> {
+    /// Reads the directory at `path`, whose graph is made of `operations`.
+    pub(crate) fn read(path: &Path, operations: &Operations) -> Result<Self, ServeError> {
         let bytes = read_file(path)?;
         let file = path.join(FILE_NAME);
         let corrupt = |reason: String| {
@@ -43,13 +48,19 @@ impl SavedModel {
         let message =
             SavedModelMessage::decode(bytes.clone()).map_err(|error| corrupt(error.to_string()))?;
         let index = served_graph(&message.meta_graphs, &file)?;
-        let outline = Outline::read(bytes, index).map_err(corrupt)?;
+        let meta_graph = MetaGraph::read(bytes, index).map_err(corrupt)?;
+        let outline = Outline::read(&meta_graph).map_err(corrupt)?;
         if outline.needs_variables {
             check_variables(path)?;
         }
         let mut meta_graphs = message.meta_graphs;
+        let signatures = meta_graphs.swap_remove(index).signature_def;
+        let graph = meta_graph.graph.unwrap_or_default();
+        let reach = Reach::new(&graph, operations);
+        let of = |(name, definition): (&String, _)| (name.clone(), reach.of(definition));
         Ok(Self {
-            signatures: meta_graphs.swap_remove(index).signature_def,
+            effects: signatures.iter().map(of).collect(),
+            signatures,
             outline,
         })
     }

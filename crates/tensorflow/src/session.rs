@@ -8,7 +8,7 @@ use engine::ServeError;
 use smallvec::SmallVec;
 
 use crate::api::{Api, Output, RawGraph, RawSession, RawSessionOptions};
-use crate::config::{RunOptions, RunThreads, SessionOptions};
+use crate::config::{RunOptions, RunThreads, SessionConfig};
 use crate::library::c_path;
 use crate::saved_model::SERVE_TAG;
 use crate::status::Status;
@@ -100,11 +100,11 @@ impl Session {
     /// variables, runs the initialisation. TensorFlow's own error if that fails.
     pub(crate) fn load(
         api: &'static Api,
-        options: SessionOptions,
+        config: &SessionConfig,
         path: &Path,
     ) -> Result<Self, ServeError> {
         let directory = c_path(path)?;
-        let options = RawOptions::new(api, options)?;
+        let options = RawOptions::new(api, config)?;
         let graph = Graph::new(api);
         let mut status = Status::new(api);
         // In the caller's thread, where a function that can't be built fails in order:
@@ -197,8 +197,8 @@ struct RawOptions {
 }
 
 impl RawOptions {
-    fn new(api: &'static Api, options: SessionOptions) -> Result<Self, ServeError> {
-        let config = options.encode();
+    fn new(api: &'static Api, config: &SessionConfig) -> Result<Self, ServeError> {
+        let config = config.as_bytes();
         let mut status = Status::new(api);
         let made = Self {
             // SAFETY: takes nothing, gives options that are ours until deleted.

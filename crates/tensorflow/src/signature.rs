@@ -37,6 +37,7 @@ impl Resolved {
         let (inputs, feeds) = find_all("input", &definition.inputs, graph, &mut unusable);
         let (outputs, fetches) = find_all("output", &definition.outputs, graph, &mut unusable);
         let defaults = read_defaults(&definition.defaults, &inputs, &mut unusable);
+        let alone = alone_by_shape(&inputs, &outputs);
         Self {
             signature: Signature {
                 name: name.to_owned(),
@@ -45,7 +46,7 @@ impl Resolved {
                 outputs,
                 defaults,
                 unusable,
-                alone: None,
+                alone,
             },
             feeds,
             fetches,
@@ -119,6 +120,28 @@ fn split_tensor_name(name: &str) -> Option<(&str, i32)> {
 
 fn declared_shape(shape: &TensorShapeProto) -> Option<Vec<i64>> {
     (!shape.unknown_rank).then(|| shape.dim.iter().map(|dim| dim.size.max(-1)).collect())
+}
+
+/// Why requests of such tensors can't be laid side by side; a clause. What has no declared
+/// rank may still turn out to have no rows.
+fn alone_by_shape(inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Option<String> {
+    if inputs.is_empty() {
+        return Some("it has no inputs".to_owned());
+    }
+    let sides = [("input", inputs), ("output", outputs)];
+    let mut specs = sides
+        .iter()
+        .flat_map(|(role, specs)| specs.iter().map(move |spec| (role, spec)));
+    specs.find_map(|(role, spec)| {
+        let alias = &spec.alias;
+        match spec.shape.as_ref()?.first() {
+            None => Some(format!("its {role} \"{alias}\" is a scalar")),
+            Some(-1) => None,
+            Some(fixed) => Some(format!(
+                "the first dimension of its {role} \"{alias}\" is always {fixed}"
+            )),
+        }
+    })
 }
 
 fn read_defaults(

@@ -10,5 +10,10 @@ pub mod text;
 
 pub mod signatures;
 
+mod segments;
+pub use segments::{Segments, Sink};
+
+pub mod warmup;
+
 mod protobuf;
 pub use protobuf::Malformed;

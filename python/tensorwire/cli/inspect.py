@@ -13,8 +13,10 @@ import click
 from rich.text import Text
 
 from tensorwire.client import Client
+from tensorwire.config import Batching, load_config
+from tensorwire.cost import SignatureCost, costs_by_signature
 from tensorwire.errors import ConfigError
-from tensorwire.model import Model
+from tensorwire.model import load_newest, open_engine, read_metadata
 from tensorwire.repository.source import list_versions, name_models
 from tensorwire.signature import (
     AVAILABLE,
@@ -25,6 +27,7 @@ from tensorwire.signature import (
     VersionStatus,
 )
 
+from .cost_tables import costs_as_json, print_costs
 from .options import HELP_SETTINGS, debug_option
 from .tables import callable_signatures, console, signature_table, status_table
 
@@ -41,6 +44,8 @@ class _View:
     def __init__(self) -> None:
         self.statuses: dict[str, ModelStatus] = {}
         self.metadata: dict[str, ModelMetadata] = {}
+        self.costs: dict[str, dict[str, SignatureCost]] = {}
+        """Of those that were measured here; a server tells no one what it measured."""
 
     def show(self) -> None:
         out = console()
@@ -50,6 +55,7 @@ class _View:
             out.print()
             out.print(Text(f"{name}{version}", style="bold"))
             out.print(signature_table(metadata.signatures))
+            print_costs(out, self.costs.get(name, {}))
 
     def as_json(self) -> dict[str, Any]:
         models = {}
@@ -59,6 +65,7 @@ class _View:
                 "versions": [asdict(version) for version in status.versions],
                 "described_version": metadata.version if metadata else None,
                 "signatures": _signatures(metadata.signatures) if metadata else {},
+                "costs": costs_as_json(self.costs[name]) if name in self.costs else None,
             }
         return {"models": models}
 
@@ -69,12 +76,16 @@ class _View:
 @click.argument("path_or_target")
 @click.argument("model", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--no-measure", is_flag=True, help="Don't measure what a path's batches cost.")
 @debug_option
-def inspect(path_or_target: str, model: str | None, as_json: bool) -> None:
+def inspect(path_or_target: str, model: str | None, as_json: bool, no_measure: bool) -> None:
     """Show models, versions, states and signatures.
 
     PATH_OR_TARGET is a path that `tensorwire serve` takes, whose newest version is loaded
     to be sure that it can be, or the HOST:PORT of a server: all of its models, or MODEL.
+
+    What the batches of a path's model cost is shown as a server on this machine measures
+    it, or has measured it before, with what the server decides from it.
 
     \b
     tensorwire inspect ./my_model
@@ -83,7 +94,7 @@ def inspect(path_or_target: str, model: str | None, as_json: bool) -> None:
     if Path(path_or_target).exists():
         if model is not None:
             raise click.UsageError("MODEL goes with a server; a path has one model")
-        view = _inspect_path(path_or_target)
+        view = _inspect_path(path_or_target, measure=not no_measure)
     elif _ADDRESS.fullmatch(path_or_target):
         view = _inspect_server(path_or_target, model)
     else:
@@ -104,12 +115,19 @@ def _inspect_server(target: str, model: str | None) -> _View:
     return view
 
 
-def _inspect_path(path: str) -> _View:
-    """Loads the newest version in this process; raises ModelLoadError if it can't be."""
+def _inspect_path(path: str, *, measure: bool) -> _View:
+    """Loads the newest version in this process, as a server would; raises ModelLoadError
+    if it can't be."""
     (named,) = name_models(path)
-    with Model(path) as model:
-        metadata = model.metadata
+    config = load_config({} if measure else {"measure_budget": 0})
+    engine = open_engine(config.engine)
+    # As a server told nothing else of this model has it.
+    name, number = load_newest(engine, path, Batching())
+    metadata = read_metadata(engine, name, number)
     view = _View()
+    if config.engine.measuring.measure_budget > 0:
+        view.costs[name] = costs_by_signature(engine.costs(name, number)[1])
+    engine.unload(name, number)
     versions = [
         VersionStatus(each.number, AVAILABLE if each.number == metadata.version else NOT_LOADED)
         for each in reversed(list_versions(named.path))

@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tensorwire.config import environment_variable, setting_fields
-from tensorwire.units import format_duration, format_size
+from tensorwire.config import all_settings
 
 HELP_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -43,21 +42,46 @@ def debug_asked() -> bool:
     return _asked[_DEBUG]
 
 
+class GroupedOption(click.Option):
+    """An option that help lists under a heading."""
+
+    def __init__(self, *arguments: Any, heading: str, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.heading = heading
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options under their headings; those without one come
+    first."""
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the options, heading by heading in the order of their first options."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for parameter in self.get_params(context):
+            record = parameter.get_help_record(context)
+            if record is not None and isinstance(parameter, click.Option):
+                heading = getattr(parameter, "heading", "Options")
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
 def setting_option(
     name: str, metavar: str | None = None, **attributes: Any
 ) -> Callable[[_Function], _Function]:
-    """The option of a setting in `config`: its text, default and variable come from
-    there, and so does its check. Its value is None where it was not given."""
-    field = setting_fields()[name]
-    default: Any = field.default
-    if name == "grace":
-        default = format_duration(default).replace(" ", "")
-    elif name == "max_message_size":
-        default = f"{format_size(default + 1)} - 1"
-    shown = [] if default is None or default is False or default == () else [f"default: {default}"]
-    shown.append(f"or {environment_variable(name)}")
-    text = f"{field.metadata['description']}  [{'; '.join(shown)}]"
+    """The option of a setting in `config`: its heading, text, default and variable come
+    from there, and so does its check. Its value is None where it was not given."""
+    setting = all_settings()[name]
+    default = setting.shown_default
+    shown = [] if default is None else [f"default: {default}"]
+    shown.append(f"or {setting.variable}")
+    attributes["help"] = f"{setting.description}  [{'; '.join(shown)}]"
     flag = f"--{name.replace('_', '-')}"
-    if default is False:
-        return click.option(flag, name, is_flag=True, default=None, help=text, **attributes)
-    return click.option(flag, name, metavar=metavar, default=None, help=text, **attributes)
+    if setting.is_switch:
+        attributes["is_flag"] = True
+    else:
+        attributes["metavar"] = metavar
+    return click.option(
+        flag, name, default=None, cls=GroupedOption, heading=setting.heading, **attributes
+    )

@@ -12,6 +12,7 @@ import click
 from tensorwire import __version__
 from tensorwire.errors import TensorWireError
 
+from .bench import bench
 from .demo import demo
 from .inspect import inspect
 from .options import HELP_SETTINGS, debug_asked, debug_option, forget_debug
@@ -32,10 +33,11 @@ def program() -> None:
     tensorwire serve ./my_model                      serve a SavedModel
     tensorwire inspect localhost:50051               what a server serves
     tensorwire predict localhost:50051 my_model --input 'x=[1, 2, 3]'
+    tensorwire bench localhost:50051 my_model        how fast it answers
     """
 
 
-for _command in (serve, predict, inspect, demo):
+for _command in (serve, predict, inspect, bench, demo):
     program.add_command(_command)
 
 

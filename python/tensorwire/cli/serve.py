@@ -19,10 +19,12 @@ from tensorwire.repository.source import NamedModel, check_name, name_models, un
 from tensorwire.server import Server, Watcher, run
 
 from .announcement import announce
-from .options import HELP_SETTINGS, debug_option, setting_option
+from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 
 
-@click.command(context_settings=HELP_SETTINGS, short_help="Serve models until stopped.")
+@click.command(
+    cls=GroupedCommand, context_settings=HELP_SETTINGS, short_help="Serve models until stopped."
+)
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option(
     "--model",
@@ -31,26 +33,43 @@ from .options import HELP_SETTINGS, debug_option, setting_option
     metavar="NAME=PATH",
     help="Serve the model at PATH under this name; may be given several times.",
 )
-@setting_option("host", metavar="ADDRESS")
-@setting_option("port", metavar="NUMBER")
-@setting_option("grace", metavar="TIME")
-@setting_option("op_library", metavar="FILE", multiple=True)
-@setting_option("default_model", metavar="NAME")
-@setting_option("tensor_content")
-@setting_option("max_message_size", metavar="SIZE")
-@setting_option("io_threads", metavar="NUMBER")
-@setting_option("runner_threads", metavar="NUMBER")
-@setting_option("intra_op_threads", metavar="NUMBER")
-@setting_option("inter_op_threads", metavar="NUMBER")
-@setting_option("tensorflow_dir", metavar="DIRECTORY")
-@setting_option("log_format", metavar="|".join(LOG_FORMATS))
-@setting_option("log_level", metavar="|".join(LOG_LEVELS))
 @click.option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the address it listens on to this file, as JSON, once it does; with "
     "--port 0 this tells which port it got. Whether the models are loaded is told by health.",
 )
+@setting_option("host", metavar="ADDRESS")
+@setting_option("port", metavar="NUMBER")
+@setting_option("io_threads", metavar="NUMBER")
+@setting_option("max_message_size", metavar="SIZE")
+@setting_option("tensor_content")
+@setting_option("default_model", metavar="NAME")
+@setting_option("grace", metavar="TIME")
+@setting_option("max_batch_size", metavar="ROWS")
+@setting_option("batch_timeout", metavar="TIME")
+@setting_option("allowed_batch_sizes", metavar="ROWS,...")
+@setting_option("pad_variable_length_inputs")
+@setting_option("batching_parameters", metavar="[MODEL=]FILE", multiple=True)
+@setting_option("enable_per_model_batching_parameters")
+@setting_option("no_batching", metavar="MODEL", multiple=True)
+@setting_option("max_requests", metavar="NUMBER")
+@setting_option("max_rows", metavar="NUMBER")
+@setting_option("max_bytes", metavar="SIZE")
+@setting_option("default_timeout", metavar="TIME")
+@setting_option("runner_threads", metavar="NUMBER")
+@setting_option("op_library", metavar="FILE", multiple=True)
+@setting_option("tensorflow_dir", metavar="DIRECTORY")
+@setting_option("intra_op_threads", metavar="NUMBER")
+@setting_option("inter_op_threads", metavar="NUMBER")
+@setting_option("xla", metavar="on|off")
+@setting_option("gpu_memory_growth", metavar="on|off")
+@setting_option("gpu_memory_fraction", metavar="SHARE")
+@setting_option("session_config_file", metavar="FILE")
+@setting_option("measure_budget", metavar="TIME")
+@setting_option("measure_cache", metavar="DIRECTORY")
+@setting_option("log_format", metavar="|".join(LOG_FORMATS))
+@setting_option("log_level", metavar="|".join(LOG_LEVELS))
 @debug_option
 def serve(
     paths: tuple[str, ...], named: tuple[str, ...], ready_file: Path | None, **settings: Any

@@ -39,11 +39,34 @@ def console() -> Console:
     return Console(highlight=False, width=width)
 
 
-def _table(*titles: str) -> Table:
+def empty_table(*titles: str) -> Table:
+    """A table with these columns, as all commands show theirs."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for title in titles:
         table.add_column(title, overflow="fold")
     return table
+
+
+def number_table(first: str, *numbers: str, text: tuple[str, ...] = ()) -> Table:
+    """A table whose columns are a title, `text`, and numbers one below the other."""
+    table = _table(first, *text)
+    table.padding = (0, 1, 0, 0)
+    table.columns[0].no_wrap = True
+    for title in numbers:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def describe_milliseconds(value: float) -> str:
+    """`0.0123` as `12.3 µs`, `4.5` as `4.5 ms`, `1234` as `1.23 s`."""
+    for unit, scale in (("s", 1e3), ("ms", 1.0)):
+        if value >= scale * 0.9995:
+            return f"{_three_digits(value / scale)} {unit}"
+    return f"{_three_digits(value * 1e3)} µs"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def describe_tensor(spec: TensorSpec) -> str:
@@ -66,7 +89,7 @@ def callable_signatures(signatures: Mapping[str, Signature]) -> dict[str, Signat
 
 def signature_table(signatures: Mapping[str, Signature]) -> Table:
     """A row for each input and output of those that can be called."""
-    table = _table("signature", "", "name", "dtype", "shape")
+    table = empty_table("signature", "", "name", "dtype", "shape")
     for signature in callable_signatures(signatures).values():
         title = signature.name
         sides = (("input", signature.inputs), ("output", signature.outputs))
@@ -81,7 +104,7 @@ def signature_table(signatures: Mapping[str, Signature]) -> Table:
 
 def status_table(statuses: Mapping[str, ModelStatus]) -> Table:
     """A row for each version of each model."""
-    table = _table("model", "version", "state", "error")
+    table = empty_table("model", "version", "state", "error")
     for name, status in statuses.items():
         title = name
         for version in status.versions:
@@ -97,7 +120,7 @@ def status_table(statuses: Mapping[str, ModelStatus]) -> Table:
 def output_table(outputs: Mapping[str, NDArray[Any]], *, batched: bool) -> tuple[Table, int]:
     """The outputs side by side, a row for each row of the batch if they are `batched`
     (share a first dimension), else one; and how many rows are left out."""
-    table = _table(*outputs)
+    table = empty_table(*outputs)
     count = len(next(iter(outputs.values()))) if batched else 1
     for row in range(min(count, MAX_ROWS)):
         values = (value[row] if batched else value for value in outputs.values())
@@ -124,15 +147,15 @@ def describe_value(value: Any) -> str:
 
 def _element(value: Any) -> str:
     if isinstance(value, bytes):
-        return _visible(value.decode(errors="backslashreplace"))
+        return visible(value.decode(errors="backslashreplace"))
     if isinstance(value, str):
-        return _visible(value)
+        return visible(value)
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
     return f"{value:.6g}" if np.asarray(value).dtype.kind in "fV" else str(value)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """The text with what would move the cursor or change its colour as `\\x1b`, `\\n`."""
     return "".join(
         each.encode("unicode_escape").decode() if unicodedata.category(each) in _CONTROLS else each

@@ -15,6 +15,8 @@ from tensorwire.signature import TensorSpec
 _RANDOM_SEED = 0
 """The same command gives the same answer."""
 
+_SOME_TEXT = b"some text"
+
 
 @dataclass(frozen=True)
 class WantedInput:
@@ -46,20 +48,34 @@ class WantedInput:
         # ml_dtypes gives bfloat16 the kind of raw bytes.
         return self.dtype.kind == "f" or self.dtype.name == "bfloat16"
 
-    def example_shape(self) -> tuple[int, ...]:
-        """A shape that fits, with 1 for sizes that are free."""
-        return tuple(1 if size is None else size for size in self.shape or ())
+    @property
+    def has_free_rows(self) -> bool:
+        """Its first dimension may be of any size: that of a batch."""
+        return bool(self.shape) and self.shape is not None and self.shape[0] is None
 
-    def filled(self, filling: str) -> NDArray[Any]:
+    def example_shape(self, rows: int = 1) -> tuple[int, ...]:
+        """A shape that fits, with 1 for sizes that are free, but `rows` for the first."""
+        sizes = [1 if size is None else size for size in self.shape or ()]
+        return tuple([rows, *sizes[1:]] if self.has_free_rows else sizes)
+
+    def filled(self, filling: str, rows: int = 1) -> NDArray[Any]:
         """An array of `example_shape` with "zeros", "ones", or "random" numbers from 0 to
-        1 (0 to 9 for whole numbers)."""
-        shape = self.example_shape()
+        1 (0 to 9 for whole numbers); with some text for strings."""
+        shape = self.example_shape(rows)
+        if self.is_string:
+            return np.full(shape, _SOME_TEXT, object)
         if filling == "random":
             generator = np.random.default_rng(_RANDOM_SEED)
             if self.dtype.kind in "iu":
                 return generator.integers(0, 10, shape).astype(self.dtype)
             return generator.random(shape).astype(self.dtype)
         return (np.zeros if filling == "zeros" else np.ones)(shape, self.dtype)
+
+    def with_rows(self, array: NDArray[Any], rows: int) -> NDArray[Any]:
+        """The array with so many rows, its own over and over, if that is free."""
+        if not self.has_free_rows or array.ndim == 0 or not len(array):
+            return array
+        return array[np.arange(rows) % len(array)]
 
     def add_batch(self, array: NDArray[Any]) -> tuple[NDArray[Any], bool]:
         """The array with a batch dimension of 1 if that is all it lacks, and whether it

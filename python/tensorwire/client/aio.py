@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from tensorwire._core import NativeError
+from tensorwire._core import Inbox, NativeError, Request
 from tensorwire.errors import errors_about, from_native
 from tensorwire.signature import ModelMetadata, ModelStatus
 from tensorwire.tensors import Strings
 
-from .base import BaseClient
+from .base import BaseClient, ShortCall
+from .inboxes import inbox_of
 from .operations import Choice, Operation, Pause, Step
 from .settings import UNSET, CallSettings, Metadata, Unsettable
 
@@ -34,6 +35,8 @@ class AsyncClient(BaseClient):
     Cancelling a task cancels its call, and the server is told.
     """
 
+    _latest: tuple[asyncio.AbstractEventLoop, Inbox] | None = None
+
     async def predict(
         self,
         model: str,
@@ -49,6 +52,11 @@ class AsyncClient(BaseClient):
         wait_for_ready: bool | Unsettable = UNSET,
     ) -> dict[str, np.ndarray[Any, Any]]:
         """A model's outputs, by name: see `Client.predict`."""
+        if label is None and metadata is None and strings is UNSET and wait_for_ready is UNSET:
+            request = Request.arrays(model, version, signature, inputs, outputs)
+            short = self._short_call(request, timeout)
+            if short is not None:
+                return await self._predict(short, model)
         choice = Choice(model, version, label, signature, outputs)
         call = CallSettings(timeout, metadata, wait_for_ready)
         return await self._run(self._operations.predict(choice, inputs, call, strings), model)
@@ -160,33 +168,38 @@ class AsyncClient(BaseClient):
             value: _T = done.value
             return value
 
+    async def _predict(self, short: ShortCall, model: str) -> dict[str, np.ndarray[Any, Any]]:
+        loop = asyncio.get_running_loop()
+        answer, call = self._inbox(loop).start(loop, self._channel, *short)
+        try:
+            reply = await answer
+        except NativeError as error:
+            failed = self._short_failure(error, model)
+        except BaseException:
+            call.cancel()
+            raise
+        else:
+            return self._short_outputs(reply, model)
+        raise failed
+
     async def _call(self, step: Step) -> Any:
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Any] = loop.create_future()
-
-        def done(reply: Any, error: NativeError | None) -> None:
-            # In a thread of the core's. A loop that is closed has nobody who waits.
-            if not loop.is_closed():
-                try:
-                    loop.call_soon_threadsafe(_settle, answer, reply, error)
-                except RuntimeError:
-                    if not loop.is_closed():
-                        raise
-
-        call = self._channel.start(
-            step.request, step.timeout, step.metadata, step.wait_for_ready, done
+        answer, call = self._inbox(loop).start(
+            loop, self._channel, step.request, step.timeout, step.metadata, step.wait_for_ready
         )
         try:
             return await answer
-        finally:
-            if not answer.done() or answer.cancelled():
-                call.cancel()
+        except NativeError:
+            raise
+        except BaseException:
+            call.cancel()
+            raise
 
-
-def _settle(answer: asyncio.Future[Any], reply: Any, error: NativeError | None) -> None:
-    if answer.done():
-        return
-    if error is None:
-        answer.set_result(reply)
-    else:
-        answer.set_exception(error)
+    def _inbox(self, loop: asyncio.AbstractEventLoop) -> Inbox:
+        # Most clients are used in one loop; a look at what was used last costs least.
+        latest = self._latest
+        if latest is not None and latest[0] is loop:
+            return latest[1]
+        inbox = inbox_of(loop)
+        self._latest = loop, inbox
+        return inbox

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tensorwire._core import Channel, NativeError
-from tensorwire.arguments import check_metadata
-from tensorwire.errors import from_native
-from tensorwire.tensors import Strings
+from tensorwire._core import Channel, NativeError, Request
+from tensorwire.arguments import LONGEST_SECONDS, check_metadata
+from tensorwire.errors import CallError, InvalidArgumentError, errors_about, from_native
+from tensorwire.tensors import Strings, decode
 
 from .operations import Operations
 from .settings import (
     CONNECT_TIMEOUT_SECONDS,
     MAX_MESSAGE_BYTES,
+    UNSET,
     ClientSettings,
     Keepalive,
     Metadata,
+    MetadataValue,
     Retry,
+    Unsettable,
     target_addresses,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+
+ShortCall: TypeAlias = "tuple[Request, float | None, Sequence[tuple[str, MetadataValue]], bool]"
+"""The arguments of `Channel.call`."""
+
+_PLAIN_NUMBERS = (float, int)
 _DEFAULT_RETRY = Retry()
 _NO_RETRY = Retry(retries=0)
 
@@ -70,11 +81,44 @@ class BaseClient:
         )
         self._channel = _open(settings)
         self._operations = Operations(settings)
+        self._settings = settings
         self._targets = settings.targets
         self._target = settings.target
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self._targets))})"
+
+    def _short_call(
+        self, request: Request | None, timeout: float | Unsettable | None
+    ) -> ShortCall | None:
+        """What the core needs for a call on the short way: without the steps of
+        `operations.py`, for arguments as most calls have them. None: what is not so simple,
+        or wrong, goes the long way, which has the same results and makes the errors."""
+        if request is None:
+            return None
+        if timeout is UNSET:
+            timeout = self._settings.timeout
+        elif timeout is not None and (
+            type(timeout) not in _PLAIN_NUMBERS or not 0 <= timeout <= LONGEST_SECONDS
+        ):
+            return None
+        return request, timeout, self._settings.metadata, self._settings.wait_for_ready
+
+    def _short_outputs(self, reply: dict[str, Any], model: str) -> dict[str, np.ndarray[Any, Any]]:
+        """The outputs, where the core leaves some of them to Python."""
+        for name, output in reply.items():
+            if type(output) is tuple:
+                with errors_about(model, self._target):
+                    reply[name] = decode(output, self._settings.strings)
+        return reply
+
+    def _short_failure(self, error: NativeError, model: str) -> CallError:
+        """The exception for a call that failed on the short way."""
+        failed = from_native(error, model=model)
+        failed.target = failed.target or self._target
+        if isinstance(failed, InvalidArgumentError):
+            self._operations.forget(model)
+        return failed
 
 
 def _open(settings: ClientSettings) -> Channel:

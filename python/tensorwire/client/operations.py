@@ -153,8 +153,7 @@ class Operations:
         try:
             _, outputs = yield plan.step(request)
         except InvalidArgumentError:
-            # Perhaps the model has changed; the next call asks for its signatures again.
-            self._described.pop((choice.model, choice.version, choice.label), None)
+            self.forget(choice.model)
             raise
         arrays = {output[0]: tensors.decode(output, how) for output in outputs}
         return {name: arrays[name] for name in choice.outputs or sorted(arrays) if name in arrays}
@@ -224,6 +223,12 @@ class Operations:
             remaining = plan.remaining()
             yield Pause(pause if remaining is None else min(pause, remaining))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def forget(self, model: str) -> None:
+        """A call was wrong: perhaps the model has changed, and the next call asks for its
+        signatures again."""
+        for key in [key for key in self._described if key[0] == model]:
+            self._described.pop(key, None)
 
     def _signature(self, plan: Plan, choice: Choice) -> Operation[Signature]:
         key = (choice.model, choice.version, choice.label)

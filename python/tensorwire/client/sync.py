@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from tensorwire._core import NativeError
+from tensorwire._core import NativeError, Request
 from tensorwire.errors import errors_about, from_native
 from tensorwire.signature import ModelMetadata, ModelStatus
 from tensorwire.tensors import Strings
 
-from .base import BaseClient
+from .base import BaseClient, ShortCall
 from .operations import Choice, Operation, Pause
 from .settings import UNSET, CallSettings, Metadata, Unsettable
 
@@ -67,6 +67,11 @@ class Client(BaseClient):
 
         Raises TensorTypeError for a value that can't become the tensor it should be.
         """
+        if label is None and metadata is None and strings is UNSET and wait_for_ready is UNSET:
+            request = Request.arrays(model, version, signature, inputs, outputs)
+            short = self._short_call(request, timeout)
+            if short is not None:
+                return self._predict(short, model)
         choice = Choice(model, version, label, signature, outputs)
         call = CallSettings(timeout, metadata, wait_for_ready)
         return self._run(self._operations.predict(choice, inputs, call, strings), model)
@@ -163,6 +168,15 @@ class Client(BaseClient):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _predict(self, call: ShortCall, model: str) -> dict[str, np.ndarray[Any, Any]]:
+        try:
+            reply = self._channel.call(*call)
+        except NativeError as error:
+            failed = self._short_failure(error, model)
+        else:
+            return self._short_outputs(reply, model)
+        raise failed
 
     def _run(self, operation: Operation[_T], model: object = None) -> _T:
         with errors_about(model, self._target):

@@ -9,14 +9,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from tensorwire._core import NativeError
-from tensorwire.errors import ModelLoadError
+from tensorwire.errors import ConfigError, ModelLoadError
 from tensorwire.units import format_duration
 
 from .policy import Latest, VersionPolicy
@@ -31,11 +31,16 @@ LEAST_LOADING_THREADS = 4
 class LoadingEngine(Protocol):
     """The part of `_core.Engine` that loading needs."""
 
-    def load(self, name: str, version: int, path: str) -> None:
+    def load(self, name: str, version: int, path: str, options: str) -> None:
         """Loads a SavedModel directory; NativeError if it can't."""
 
     def fail(self, name: str, version: int, code: str, message: str) -> None:
         """Records that a version ended with this error."""
+
+
+VersionOptions = Callable[[str, Path], str]
+"""The options of the version of a model, by its name and the version's folder, as the
+engine takes them; ConfigError if the folder says what can't be."""
 
 
 class Exporter(Protocol):
@@ -65,10 +70,15 @@ class Reconciler:
     """Loads models into one engine."""
 
     def __init__(
-        self, engine: LoadingEngine, exporter: Exporter, policy: VersionPolicy | None = None
+        self,
+        engine: LoadingEngine,
+        exporter: Exporter,
+        options: VersionOptions,
+        policy: VersionPolicy | None = None,
     ) -> None:
         self._engine = engine
         self._exporter = exporter
+        self._options = options
         self._policy = policy or Latest()
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
@@ -138,8 +148,9 @@ class Reconciler:
         started = time.monotonic()
         try:
             path = self._exporter.export(version.path) if version.needs_export else version.path
-            self._engine.load(model.name, version.number, str(path))
-        except ModelLoadError as error:
+            options = self._options(model.name, path)
+            self._engine.load(model.name, version.number, str(path), options)
+        except (ModelLoadError, ConfigError) as error:
             return self._failed(model, version, started, "INVALID_ARGUMENT", str(error))
         except NativeError as error:
             return self._failed(model, version, started, None, str(error.args[1]))

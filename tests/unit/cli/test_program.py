@@ -9,9 +9,10 @@ from click.testing import CliRunner
 
 from tensorwire import cli
 from tensorwire.cli import program as program_module
-from tensorwire.cli.predict import _signature
+from tensorwire.cli.choice import callable_signature
 from tensorwire.cli.program import program, run
-from tensorwire.config import environment_variable, setting_fields
+from tensorwire.config import all_settings
+from tensorwire.config.loading import ONLY_IN_PROGRAMS
 from tensorwire.errors import ConfigError, ModelLoadError
 from tensorwire.signature import Signature
 
@@ -35,10 +36,18 @@ def test_help_lists_the_commands() -> None:
 
 
 def test_serve_has_an_option_for_every_setting() -> None:
-    output = CliRunner().invoke(program, ["serve", "--help"]).output
-    for name in setting_fields():
-        assert f"--{name.replace('_', '-')} " in output
-        assert environment_variable(name) in output
+    output = CliRunner().invoke(program, ["serve", "--help"], terminal_width=100).output
+    settings = {
+        name: each for name, each in all_settings().items() if name not in ONLY_IN_PROGRAMS
+    }
+    for name, setting in settings.items():
+        assert (
+            f"--{name.replace('_', '-')} " in output or f"--{name.replace('_', '-')}\n" in output
+        )
+        assert setting.variable in output
+    headings = [line for line in output.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings[0] == "Options:"
+    assert set(headings[1:]) == {f"{each.heading}:" for each in settings.values()}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +65,12 @@ def test_serve_has_an_option_for_every_setting() -> None:
         (["serve", "a/m", "--model", "m=x"], "would both be called 'm'"),
         (["serve", "a", "b", "--default-model", "zz"], "default_model can't be 'zz'"),
         (["serve", "a", "--ready-file", "/nope/x"], "'/nope/x' can't be written: there is no"),
+        (
+            ["serve", "a", "--no-batching", "b"],
+            "batching is set for a model 'b': the models served",
+        ),
+        (["serve", "a", "--allowed-batch-sizes", "4,2"], "must be monotonically increasing"),
+        (["serve", "a", "--batching-parameters", "a=/x"], "there is no file /x"),
         (["predict"], "Missing argument 'TARGET'"),
         (["predict", "h:1", "m", "--scale", "1"], "'1' is no scale"),
         (["predict", "h:1", "m", "--timeout", "0"], "'0' leaves no time"),
@@ -184,7 +199,7 @@ def test_the_signature_that_tensorflow_keeps_is_no_choice() -> None:
     signatures = {each.name: each for each in (own, offered)}
     for asked in ("zz", own.name):
         with pytest.raises(ConfigError) as caught:
-            _signature(signatures, asked, "m")
+            callable_signature(signatures, asked, "m")
         assert str(caught.value) == (
             f"model m has no signature {asked!r}; it has: serving_default"
         )

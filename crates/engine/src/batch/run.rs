@@ -10,6 +10,7 @@ use tensor::Tensor;
 use super::merge::merge;
 use super::pad::{self, Plan};
 use super::split::{NotByRows, check_rows, split};
+use crate::metrics::BatchRows;
 use crate::respond::{Answer, Outcome, Respond};
 use crate::{Call, Kind, Run, RunMode, ServeError, Timings, expired, lost};
 
@@ -172,6 +173,7 @@ fn attempt<R>(
     let Some(call) = members.first().map(|member| &member.call) else {
         return Err(Failure::Run(lost()));
     };
+    let running = call.model.metrics.begin_batch(call.signature);
     let mut merged = began;
     let run = AssertUnwindSafe(|| {
         let feeds = merge(members, plan)?;
@@ -197,6 +199,14 @@ fn attempt<R>(
     if outputs.len() != call.outputs.len() {
         return Err(Failure::Run(lost()));
     }
+    running.succeeded(
+        BatchRows {
+            rows: plan.rows,
+            padding: plan.padding(),
+            requests: members.len(),
+        },
+        execute,
+    );
     let shares = share(members, outputs, plan)?;
     let timings = Timings {
         merge: merged - began,

@@ -8,7 +8,7 @@ const SLOTS: usize = 40;
 
 /// Longest run that an I/O thread may do itself. Until it ends, every connection of
 /// that thread waits.
-pub(crate) const INLINE_LIMIT: Duration = Duration::from_micros(200);
+pub const INLINE_LIMIT: Duration = Duration::from_micros(200);
 
 /// After a run of this length where a short one was expected, the signature's runs are
 /// not called quick for a long time. Far more than a busy machine adds by itself.

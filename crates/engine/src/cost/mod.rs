@@ -3,5 +3,9 @@
 mod curve;
 pub use curve::{Curve, Point, RunMode};
 
+mod decision;
+pub use decision::Decision;
+
 mod live;
-pub(crate) use live::{Cost, INLINE_LIMIT};
+pub(crate) use live::Cost;
+pub use live::INLINE_LIMIT;

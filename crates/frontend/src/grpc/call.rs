@@ -2,28 +2,43 @@
 
 use std::time::Instant;
 
-use engine::ServeError;
+use engine::{Clock, ServeError};
 use http::HeaderMap;
-use http::request::Parts;
 
-use super::timeout;
+use super::{server_timing, timeout};
 
 /// A call's metadata and when it arrived.
 pub(crate) struct Call {
     headers: HeaderMap,
     arrived: Instant,
+    /// When its message was there.
+    whole: Instant,
 }
 
 impl Call {
-    pub(crate) fn new(head: Parts) -> Self {
+    pub(crate) fn new(headers: HeaderMap) -> Self {
+        let arrived = Instant::now();
         Self {
-            headers: head.headers,
-            arrived: Instant::now(),
+            headers,
+            arrived,
+            whole: arrived,
         }
     }
 
-    /// When the caller stops waiting, if it says so.
-    pub(crate) fn deadline(&self) -> Result<Option<Instant>, ServeError> {
+    /// Notes that its message took until now to come.
+    pub(super) fn whole_now(&mut self) {
+        self.whole = Instant::now();
+    }
+
+    /// When it came, and when the caller stops waiting, if it says so.
+    pub(crate) fn clock(&self) -> Result<Clock, ServeError> {
+        Ok(Clock {
+            arrived: self.whole,
+            deadline: self.deadline()?,
+        })
+    }
+
+    fn deadline(&self) -> Result<Option<Instant>, ServeError> {
         let Some(value) = self.headers.get("grpc-timeout") else {
             return Ok(None);
         };
@@ -32,6 +47,11 @@ impl Call {
         })?;
         // Further away than the clock can say is no deadline.
         Ok(self.arrived.checked_add(timeout))
+    }
+
+    /// Whether the caller asks where the time went.
+    pub(crate) fn wants_timings(&self) -> bool {
+        server_timing::is_asked(&self.headers)
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {

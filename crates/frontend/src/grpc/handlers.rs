@@ -1,92 +1,138 @@
 //! The frame around each method: message in, reply or error out.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use engine::ServeError;
-use http::Response;
-use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
+use super::Call;
+use super::body::RequestBody;
 use super::compression::Compression;
+use super::message::MessageReader;
 use super::message_stream::MessageStream;
-use super::reply::{self, Frame, Replies, ReplyBody, failure};
-use super::{Call, message};
+use super::reply::{Frame, Replies, Responder};
 use crate::app::App;
 use crate::drain::begun;
 
-/// Answers a unary call with `handler`.
-pub(crate) async fn unary(
-    app: &Arc<App>,
-    call: Call,
-    body: Incoming,
-    handler: impl AsyncFnOnce(&App, Call, Bytes) -> Result<Frame, ServeError>,
-) -> Response<ReplyBody> {
-    let in_flight = app.traffic.begin_request();
-    match receive_and_handle(app, call, body, handler).await {
-        Ok(frame) => reply::success(ReplyBody::unary(frame, in_flight)),
-        Err(error) => failure(&error),
+/// A call as it came in.
+pub(crate) struct Exchange {
+    pub(crate) call: Call,
+    pub(crate) body: RequestBody,
+    pub(crate) responder: Responder,
+}
+
+/// A unary call whose message is there.
+pub(crate) struct Received {
+    pub(crate) call: Call,
+    pub(crate) message: Bytes,
+    pub(crate) responder: Responder,
+}
+
+/// Answers a unary call with what `answer` makes of its message.
+pub(crate) fn unary(
+    app: &Rc<App>,
+    exchange: Exchange,
+    answer: fn(&App, Bytes) -> Result<Frame, ServeError>,
+) {
+    receive(app, exchange, move |app, received| {
+        let Received {
+            message, responder, ..
+        } = received;
+        responder.finish(answer(app, message));
+    });
+}
+
+/// Hands a unary call to `then` when its message is there: at once, where it came with
+/// its headers, as most do.
+pub(crate) fn receive(
+    app: &Rc<App>,
+    exchange: Exchange,
+    then: impl FnOnce(&Rc<App>, Received) + 'static,
+) {
+    let Exchange {
+        mut call,
+        body,
+        responder,
+    } = exchange;
+    let compression = match Compression::of(call.headers()) {
+        Ok(compression) => compression,
+        Err(error) => return responder.fail(&error),
+    };
+    let mut reader = MessageReader::new(body, compression, app.max_message_bytes);
+    if let Poll::Ready(message) = reader.poll(&mut Context::from_waker(Waker::noop())) {
+        return hand_over(app, (call, message, responder), then);
     }
+    let app = Rc::clone(app);
+    tokio::task::spawn_local(async move {
+        let message = poll_fn(|context| reader.poll(context)).await;
+        call.whole_now();
+        // The reader stays until the call is answered or queued: an answer that comes
+        // before the body's end must not look like a broken stream.
+        hand_over(&app, (call, message, responder), then);
+        drop(reader);
+    });
 }
 
-async fn receive_and_handle(
-    app: &App,
-    call: Call,
-    body: Incoming,
-    handler: impl AsyncFnOnce(&App, Call, Bytes) -> Result<Frame, ServeError>,
-) -> Result<Frame, ServeError> {
-    let message = receive(app, &call, body).await?;
-    handler(app, call, message).await
-}
-
-/// The one message of a call.
-async fn receive(app: &App, call: &Call, body: Incoming) -> Result<Bytes, ServeError> {
-    let compression = Compression::of(call.headers())?;
-    message::read(body, compression, app.max_message_bytes).await
+fn hand_over(
+    app: &Rc<App>,
+    (call, message, responder): (Call, Result<Bytes, ServeError>, Responder),
+    then: impl FnOnce(&Rc<App>, Received),
+) {
+    match message {
+        Err(error) => responder.fail(&error),
+        Ok(message) => then(
+            app,
+            Received {
+                call,
+                message,
+                responder,
+            },
+        ),
+    }
 }
 
 /// Answers a call of one request and many replies: `handler` keeps the sender for as
 /// long as it has something to say, and the stream ends well when it drops it.
-pub(crate) async fn streaming(
-    app: &Arc<App>,
-    call: Call,
-    body: Incoming,
-    handler: impl FnOnce(Arc<App>, Bytes, Replies) -> Result<(), ServeError>,
-) -> Response<ReplyBody> {
-    let (sender, frames) = mpsc::channel(1);
-    match receive(app, &call, body)
-        .await
-        .and_then(|message| handler(Arc::clone(app), message, sender))
-    {
-        Ok(()) => reply::success(ReplyBody::stream(frames)),
-        Err(error) => failure(&error),
-    }
+pub(crate) fn streaming(
+    app: &Rc<App>,
+    exchange: Exchange,
+    handler: fn(Rc<App>, Bytes, Replies) -> Result<(), ServeError>,
+) {
+    receive(app, exchange, move |app, received| {
+        let (sender, frames) = mpsc::channel(1);
+        match handler(Rc::clone(app), received.message, sender) {
+            Ok(()) => received.responder.stream(frames),
+            Err(error) => received.responder.fail(&error),
+        }
+    });
 }
 
 /// Answers a call of many requests, of at most `limit` bytes each: `answer` gives one
 /// reply to each in turn, and its first error ends the call.
 pub(crate) fn conversation(
-    app: &Arc<App>,
-    call: &Call,
-    body: Incoming,
+    app: &Rc<App>,
+    exchange: Exchange,
     limit: usize,
     answer: fn(&App, Bytes) -> Result<Frame, ServeError>,
-) -> Response<ReplyBody> {
-    let compression = match Compression::of(call.headers()) {
+) {
+    let compression = match Compression::of(exchange.call.headers()) {
         Ok(compression) => compression,
-        Err(error) => return failure(&error),
+        Err(error) => return exchange.responder.fail(&error),
     };
-    let messages = MessageStream::new(body, compression, limit);
+    let messages = MessageStream::new(exchange.body, compression, limit);
     let (replies, frames) = mpsc::channel(1);
-    tokio::task::spawn_local(converse(Arc::clone(app), messages, answer, replies));
-    reply::success(ReplyBody::stream(frames))
+    tokio::task::spawn_local(converse(Rc::clone(app), messages, answer, replies));
+    exchange.responder.stream(frames);
 }
 
 /// Answers until the client has no more requests, is gone or has sent something that
 /// is none, or until the server drains.
 async fn converse(
-    app: Arc<App>,
-    mut messages: MessageStream<Incoming>,
+    app: Rc<App>,
+    mut messages: MessageStream<RequestBody>,
     answer: fn(&App, Bytes) -> Result<Frame, ServeError>,
     replies: Replies,
 ) {
@@ -110,6 +156,8 @@ async fn converse(
         let ended = reply.is_err();
         // Waits while the client does not read. An error means that it has gone away.
         if replies.send(reply).await.is_err() || ended {
+            // The body must outlive the error's trailers.
+            replies.closed().await;
             return;
         }
     }

@@ -1,12 +1,12 @@
 //! Taking a unary call's one message off the wire.
 
 use std::fmt::Display;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use engine::ServeError;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
+use super::body::RequestBody;
 use super::compression::Compression;
 
 /// A flag and a length before each message.
@@ -16,24 +16,44 @@ pub(super) const PREFIX: usize = 5;
 /// a large one gets memory as it sends, not as it promises.
 const RESERVE_LIMIT: usize = 4 << 20;
 
-/// Reads the message, of at most `limit` bytes, compressed or not.
-pub(super) async fn read(
-    mut body: Incoming,
+/// Reads the one message of a call, of at most `limit` bytes, compressed or not.
+pub(super) struct MessageReader {
+    body: RequestBody,
+    received: Received,
     compression: Compression,
     limit: usize,
-) -> Result<Bytes, ServeError> {
-    let mut received = Received::default();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(broken_off)?;
-        if let Ok(data) = frame.into_data() {
-            received.push(data, limit)?;
+}
+
+impl MessageReader {
+    pub(super) fn new(body: RequestBody, compression: Compression, limit: usize) -> Self {
+        Self {
+            body,
+            received: Received::default(),
+            compression,
+            limit,
         }
     }
-    let (compressed, message) = received.message()?;
-    if compressed {
-        compression.decompress(&message, limit)
-    } else {
-        Ok(message)
+
+    /// The message, when its body has ended. Not to be polled after that.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, ServeError>> {
+        while let Some(chunk) = ready!(self.body.poll_chunk(context)) {
+            let pushed = chunk
+                .map_err(broken_off)
+                .and_then(|chunk| self.received.push(chunk, self.limit));
+            if let Err(error) = pushed {
+                return Poll::Ready(Err(error));
+            }
+        }
+        Poll::Ready(self.finish())
+    }
+
+    fn finish(&mut self) -> Result<Bytes, ServeError> {
+        let (compressed, message) = std::mem::take(&mut self.received).message()?;
+        if compressed {
+            self.compression.decompress(&message, self.limit)
+        } else {
+            Ok(message)
+        }
     }
 }
 

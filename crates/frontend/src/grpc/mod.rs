@@ -3,16 +3,20 @@
 mod call;
 pub(crate) use call::Call;
 
+mod body;
+pub(crate) use body::RequestBody;
+
 mod compression;
 mod message;
 mod message_stream;
 
 mod reply;
-pub(crate) use reply::{Frame, Replies, ReplyBody, failure};
+pub(crate) use reply::{Frame, Outgoing, Replies, Responder};
 
+pub(crate) mod server_timing;
 mod status;
 pub(crate) use status::cut;
 mod timeout;
 
 mod handlers;
-pub(crate) use handlers::{conversation, decode, streaming, unary};
+pub(crate) use handlers::{Exchange, Received, conversation, decode, receive, streaming, unary};

@@ -1,27 +1,35 @@
 //! Putting replies on the wire: headers, framed messages, trailers.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::task::{Context, Poll, Waker};
 
-use bytes::{BufMut, Bytes, BytesMut};
-use engine::ServeError;
-use http::{HeaderMap, HeaderValue, Response, header};
-use http_body::{Body, SizeHint};
+use bytes::{Buf, BufMut, Bytes};
+use engine::{ServeError, Timings};
+use h2::SendStream;
+use h2::server::SendResponse;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::mpsc;
+use wire::{Segments, Sink};
 
 use super::message::PREFIX;
-use super::{compression, status};
+use super::{compression, server_timing, status};
 use crate::traffic::InFlight;
 
-/// One message with its prefix, written in one buffer and never copied again.
-pub(crate) struct Frame(BytesMut);
+/// One message with its prefix, written once; what is large in it stays where it is.
+pub(crate) struct Frame {
+    segments: Segments,
+    /// Of the message.
+    length: usize,
+}
 
 impl Frame {
-    /// A frame for a message of exactly `length` bytes, written by `write`.
+    /// A frame for a message of exactly `length` bytes, written by `write`; `shared` of
+    /// them need no room, as they are sent from where they are.
     pub(crate) fn new(
-        length: usize,
-        write: impl FnOnce(&mut BytesMut),
+        (length, shared): (usize, usize),
+        write: impl FnOnce(&mut Segments),
     ) -> Result<Self, ServeError> {
         let Ok(prefix) = u32::try_from(length) else {
             return Err(ServeError::resource_exhausted(format!(
@@ -29,20 +37,85 @@ impl Frame {
                 u32::MAX
             )));
         };
-        let mut buffer = BytesMut::with_capacity(PREFIX + length);
-        buffer.put_u8(0);
-        buffer.put_u32(prefix);
-        write(&mut buffer);
-        debug_assert_eq!(buffer.len(), PREFIX + length);
-        Ok(Self(buffer))
+        let mut segments = Segments::with_capacity(PREFIX + length - shared);
+        segments.buffer().put_u8(0);
+        segments.buffer().put_u32(prefix);
+        write(&mut segments);
+        Ok(Self { segments, length })
+    }
+
+    /// Bytes of its message.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.length
     }
 
     /// A frame of a generated message.
     pub(crate) fn of(message: &impl prost::Message) -> Result<Self, ServeError> {
-        Self::new(message.encoded_len(), |buffer| {
+        Self::new((message.encoded_len(), 0), |segments| {
             // A `BytesMut` always has room.
-            let _ = message.encode(buffer);
+            let _ = message.encode(segments.buffer());
         })
+    }
+}
+
+/// Bytes on their way out, which count as in flight until HTTP/2 has sent the last of
+/// them: long after they were handed over, if the client reads slowly.
+pub(crate) struct Outgoing {
+    pieces: SmallVec<[Bytes; 2]>,
+    /// The first that is still to be sent.
+    next: usize,
+    remaining: usize,
+    _in_flight: Option<InFlight>,
+}
+
+impl Outgoing {
+    fn new(frame: Frame, in_flight: Option<InFlight>) -> Self {
+        Self::of(frame.segments.into_pieces(), in_flight)
+    }
+
+    fn page(page: Bytes, in_flight: Option<InFlight>) -> Self {
+        Self::of(smallvec![page], in_flight)
+    }
+
+    fn of(pieces: SmallVec<[Bytes; 2]>, in_flight: Option<InFlight>) -> Self {
+        Self {
+            remaining: pieces.iter().map(Bytes::len).sum(),
+            pieces,
+            next: 0,
+            _in_flight: in_flight,
+        }
+    }
+}
+
+impl Buf for Outgoing {
+    fn remaining(&self) -> usize {
+        self.remaining
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.pieces.get(self.next).map_or(&[], |piece| &piece[..])
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces[self.next..]) {
+            *slice = IoSlice::new(piece);
+            filled += 1;
+        }
+        filled
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        self.remaining -= count;
+        while let Some(piece) = self.pieces.get_mut(self.next) {
+            if count < piece.len() {
+                return piece.advance(count);
+            }
+            count -= piece.len();
+            // What was sent is freed at once: a tensor of TensorFlow's, perhaps.
+            *piece = Bytes::new();
+            self.next += 1;
+        }
     }
 }
 
@@ -50,130 +123,228 @@ impl Frame {
 /// dropped, and badly after the first error that is sent.
 pub(crate) type Replies = mpsc::Sender<Result<Frame, ServeError>>;
 
-/// A frame that counts as in flight until HTTP/2 has sent the last of it: long after
-/// the body is done, if the client reads slowly.
-struct HeldFrame {
-    frame: Frame,
-    _in_flight: InFlight,
+/// The right to answer one request. Dropped unanswered, as a panic does it, it answers
+/// INTERNAL.
+pub(crate) struct Responder {
+    respond: Option<SendResponse<Outgoing>>,
+    in_flight: Option<InFlight>,
 }
 
-impl AsRef<[u8]> for HeldFrame {
-    fn as_ref(&self) -> &[u8] {
-        &self.frame.0
+impl Responder {
+    /// For a request that counts as in flight while `in_flight` lives.
+    pub(crate) fn new(respond: SendResponse<Outgoing>, in_flight: Option<InFlight>) -> Self {
+        Self {
+            respond: Some(respond),
+            in_flight,
+        }
     }
-}
 
-/// The body of every response.
-pub(crate) enum ReplyBody {
-    /// A unary reply: its frame, then the trailers of success.
-    Unary {
-        frame: Option<Bytes>,
-        trailers: bool,
-    },
-    /// Frames as they come, then the trailers: an error's, or those of success when the
-    /// sender is gone.
-    Stream {
-        frames: mpsc::Receiver<Result<Frame, ServeError>>,
-        trailers: bool,
-    },
-    /// Nothing: the headers say it all.
-    Empty,
-}
+    /// Whether the client has gone away or given up.
+    pub(crate) fn is_gone(&mut self) -> bool {
+        self.poll_gone(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    }
 
-impl ReplyBody {
-    pub(super) fn unary(frame: Frame, in_flight: InFlight) -> Self {
-        let frame = HeldFrame {
-            frame,
-            _in_flight: in_flight,
+    /// Ready when the client has gone away or given up.
+    pub(crate) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.respond {
+            Some(respond) => respond.poll_reset(context).map(drop),
+            None => Poll::Ready(()),
+        }
+    }
+
+    /// Answers with one message, or an error. A client that has gone away is no error.
+    pub(crate) fn finish(self, outcome: Result<Frame, ServeError>) {
+        self.finish_timed(outcome, None);
+    }
+
+    /// The same, with timings for a caller who asked for them.
+    pub(crate) fn finish_timed(
+        self,
+        outcome: Result<Frame, ServeError>,
+        timings: Option<&Timings>,
+    ) {
+        match outcome {
+            Ok(frame) => self.succeed(frame, timings),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn succeed(mut self, frame: Frame, timings: Option<&Timings>) {
+        let Some(mut stream) = self.begin() else {
+            return;
         };
-        Self::Unary {
-            frame: Some(Bytes::from_owner(frame)),
-            trailers: true,
+        let outgoing = Outgoing::new(frame, self.in_flight.take());
+        if stream.send_data(outgoing, false).is_ok() {
+            let mut trailers = trailers(None);
+            if let Some(timings) = timings {
+                server_timing::write(timings, &mut trailers);
+            }
+            let _ = stream.send_trailers(trailers);
         }
     }
 
-    pub(super) fn stream(frames: mpsc::Receiver<Result<Frame, ServeError>>) -> Self {
-        Self::Stream {
-            frames,
-            trailers: true,
+    /// Answers with an error and nothing else.
+    pub(crate) fn fail(mut self, error: &ServeError) {
+        self.send_failure(error);
+    }
+
+    /// Answers with many messages, as they come; the sender is `Replies`.
+    pub(super) fn stream(mut self, frames: mpsc::Receiver<Result<Frame, ServeError>>) {
+        if let Some(stream) = self.begin() {
+            tokio::task::spawn_local(send_all(frames, stream));
         }
     }
 
-    pub(crate) fn empty() -> Self {
-        Self::Empty
+    /// Answers a request that is not gRPC's with a page.
+    pub(crate) fn show(mut self, page: Response<Bytes>) {
+        let Some(mut respond) = self.respond.take() else {
+            return;
+        };
+        let (head, body) = page.into_parts();
+        let is_empty = body.is_empty();
+        let head = Response::from_parts(head, ());
+        if let Ok(mut stream) = respond.send_response(head, is_empty)
+            && !is_empty
+        {
+            let _ = stream.send_data(Outgoing::page(body, self.in_flight.take()), true);
+        }
+    }
+
+    /// Answers a request that is not gRPC's with no more than a status.
+    pub(crate) fn refuse(self, code: StatusCode) {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = code;
+        self.show(response);
+    }
+
+    fn begin(&mut self) -> Option<SendStream<Outgoing>> {
+        self.respond.take()?.send_response(beginning(), false).ok()
+    }
+
+    fn send_failure(&mut self, error: &ServeError) {
+        if let Some(mut respond) = self.respond.take() {
+            let mut response = beginning();
+            let headers = response.headers_mut();
+            status::write(error, headers);
+            if error.kind() == engine::Kind::Unimplemented {
+                headers.insert("grpc-accept-encoding", compression::ACCEPTED);
+            }
+            let _ = respond.send_response(response, true);
+        }
     }
 }
 
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        let data = |bytes| Poll::Ready(Some(Ok(http_body::Frame::data(bytes))));
-        match self.get_mut() {
-            Self::Unary { frame, trailers } => match frame.take() {
-                Some(bytes) => data(bytes),
-                None => Poll::Ready(end(trailers, None)),
-            },
-            Self::Stream { frames, trailers } => match frames.poll_recv(context) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Some(Ok(frame))) => data(frame.0.freeze()),
-                Poll::Ready(Some(Err(error))) => Poll::Ready(end(trailers, Some(&error))),
-                Poll::Ready(None) => Poll::Ready(end(trailers, None)),
-            },
-            Self::Empty => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Unary { trailers, .. } | Self::Stream { trailers, .. } => !trailers,
-            Self::Empty => true,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // A length would become a content-length header, which trailers make wrong.
-        SizeHint::default()
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.send_failure(&ServeError::internal(
+            "the request ended without an answer; this is a bug in TensorWire",
+        ));
     }
 }
 
-/// The trailers of success or of an error, once.
-fn end(
-    trailers: &mut bool,
-    error: Option<&ServeError>,
-) -> Option<Result<http_body::Frame<Bytes>, Infallible>> {
-    std::mem::take(trailers).then(|| {
-        let mut headers = HeaderMap::with_capacity(2);
-        match error {
-            None => status::write_ok(&mut headers),
-            Some(error) => status::write(error, &mut headers),
-        }
-        Ok(http_body::Frame::trailers(headers))
-    })
+/// Sends frames as they come, and no faster than the client reads them.
+async fn send_all(
+    mut frames: mpsc::Receiver<Result<Frame, ServeError>>,
+    mut stream: SendStream<Outgoing>,
+) {
+    loop {
+        let next = tokio::select! {
+            next = frames.recv() => next,
+            _ = poll_fn(|context| stream.poll_reset(context)) => return,
+        };
+        let error = match next {
+            Some(Ok(frame)) => {
+                if send_when_there_is_room(frame, &mut stream).await.is_none() {
+                    return;
+                }
+                continue;
+            }
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        let _ = stream.send_trailers(trailers(error.as_ref()));
+        return;
+    }
 }
 
-/// A response that has begun well.
-pub(super) fn success(body: ReplyBody) -> Response<ReplyBody> {
-    let mut response = Response::new(body);
+/// `None` if the client has gone away.
+async fn send_when_there_is_room(frame: Frame, stream: &mut SendStream<Outgoing>) -> Option<()> {
+    let outgoing = Outgoing::new(frame, None);
+    stream.reserve_capacity(outgoing.remaining);
+    while stream.capacity() == 0 {
+        poll_fn(|context| stream.poll_capacity(context))
+            .await?
+            .ok()?;
+    }
+    stream.send_data(outgoing, false).ok()
+}
+
+/// The trailers of success or of an error.
+fn trailers(error: Option<&ServeError>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(2);
+    match error {
+        None => status::write_ok(&mut headers),
+        Some(error) => status::write(error, &mut headers),
+    }
+    headers
+}
+
+/// The headers that every reply begins with.
+fn beginning() -> Response<()> {
+    let mut response = Response::new(());
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, GRPC_PROTO);
     response
 }
 
-/// A response that is an error and nothing else.
-pub(crate) fn failure(error: &ServeError) -> Response<ReplyBody> {
-    let mut response = success(ReplyBody::Empty);
-    let headers = response.headers_mut();
-    status::write(error, headers);
-    if error.kind() == engine::Kind::Unimplemented {
-        headers.insert("grpc-accept-encoding", compression::ACCEPTED);
-    }
-    response
-}
-
 const GRPC_PROTO: HeaderValue = HeaderValue::from_static("application/grpc");
+
+#[cfg(test)]
+mod tests {
+    use super::{Frame, Outgoing};
+    use bytes::{Buf, BufMut, Bytes};
+    use std::io::IoSlice;
+    use wire::Sink;
+
+    fn outgoing() -> (Outgoing, Vec<u8>) {
+        let large = Bytes::from(vec![7; 100_000]);
+        let frame = Frame::new((100_008, 100_000), |segments| {
+            segments.buffer().put_slice(b"head");
+            segments.put_shared(&large);
+            segments.buffer().put_slice(b"tail");
+        });
+        let outgoing = Outgoing::new(frame.unwrap(), None);
+        let mut wanted = vec![0, 0, 1, 0x86, 0xa8];
+        wanted.extend(b"head");
+        wanted.extend(&large[..]);
+        wanted.extend(b"tail");
+        (outgoing, wanted)
+    }
+
+    #[test]
+    fn pieces_are_one_message() {
+        for step in [1, 7, 16_384, 99_999, 100_013] {
+            let (mut outgoing, wanted) = outgoing();
+            let mut sent = Vec::new();
+            while outgoing.has_remaining() {
+                let mut slices = [IoSlice::new(&[]); 4];
+                let filled = outgoing.chunks_vectored(&mut slices);
+                let offered: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+                assert_eq!(offered, outgoing.remaining());
+                let count = step.min(outgoing.chunk().len());
+                sent.extend_from_slice(&outgoing.chunk()[..count]);
+                outgoing.advance(count);
+            }
+            assert_eq!(sent, wanted);
+        }
+    }
+
+    #[test]
+    fn one_step_may_cross_pieces() {
+        let (mut outgoing, wanted) = outgoing();
+        outgoing.advance(100_010);
+        assert_eq!(outgoing.chunk(), &wanted[100_010..]);
+    }
+}

@@ -1,7 +1,10 @@
 //! The one table from the engine's errors to gRPC's statuses.
 
 use engine::{Kind, ServeError};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const OK: HeaderValue = HeaderValue::from_static("0");
 
 /// Longest message that is sent, in characters; TensorFlow Serving cuts at the same
 /// length and says so in the same way.
@@ -10,7 +13,11 @@ const CUT: &str = "...TRUNCATED";
 
 /// Adds an error's status and message to headers or trailers.
 pub(super) fn write(error: &ServeError, headers: &mut HeaderMap) {
-    headers.insert("grpc-status", code(error.kind()));
+    headers.insert(STATUS, code(error.kind()));
+    if let Some(delay) = error.retry_delay() {
+        let millis = delay.as_millis().clamp(1, i32::MAX as u128) as i32;
+        headers.insert("grpc-retry-pushback-ms", millis.into());
+    }
     if let Ok(message) = HeaderValue::try_from(percent_encode(&cut(error.message()))) {
         headers.insert("grpc-message", message);
     }
@@ -18,7 +25,7 @@ pub(super) fn write(error: &ServeError, headers: &mut HeaderMap) {
 
 /// The status of a call that went well.
 pub(super) fn write_ok(headers: &mut HeaderMap) {
-    headers.insert("grpc-status", HeaderValue::from_static("0"));
+    headers.insert(STATUS, OK);
 }
 
 fn code(kind: Kind) -> HeaderValue {

@@ -3,7 +3,7 @@
 //! The server and its services answer when every wanted model has a version, and
 //! no longer once the server drains; a model's own name can be asked for as well.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use engine::ServeError;
@@ -15,13 +15,13 @@ use wire::proto::health::{
 
 use super::SERVICES;
 use crate::app::App;
-use crate::grpc::{self, Call, Frame, Replies};
+use crate::grpc::{self, Frame, Replies};
 
 /// The name of the server as a whole.
 const SERVER: &str = "";
 
 /// Answers Check.
-pub(crate) async fn check(app: &App, _call: Call, message: Bytes) -> Result<Frame, ServeError> {
+pub(crate) fn check(app: &App, message: Bytes) -> Result<Frame, ServeError> {
     let request = decode(message)?;
     let status = status(app, &request.service)
         .ok_or_else(|| ServeError::not_found(format!("unknown service {}", request.service)))?;
@@ -29,7 +29,7 @@ pub(crate) async fn check(app: &App, _call: Call, message: Bytes) -> Result<Fram
 }
 
 /// Answers List.
-pub(crate) async fn list(app: &App, _call: Call, message: Bytes) -> Result<Frame, ServeError> {
+pub(crate) fn list(app: &App, message: Bytes) -> Result<Frame, ServeError> {
     let HealthListRequest {} = grpc::decode(message, "grpc.health.v1.HealthListRequest")?;
     let models = app.engine.registry.names();
     let names = std::iter::once(SERVER)
@@ -45,7 +45,7 @@ pub(crate) async fn list(app: &App, _call: Call, message: Bytes) -> Result<Frame
 }
 
 /// Answers Watch: the status now, then at each change, until the server drains.
-pub(crate) fn watch(app: Arc<App>, message: Bytes, replies: Replies) -> Result<(), ServeError> {
+pub(crate) fn watch(app: Rc<App>, message: Bytes, replies: Replies) -> Result<(), ServeError> {
     let service = decode(message)?.service;
     let changes = app.engine.registry.subscribe();
     let draining = app.drain.subscribe();

@@ -8,14 +8,14 @@ use wire::proto::serving::{GetModelMetadataRequest, GetModelMetadataResponse, Mo
 
 use super::model_spec::selector;
 use crate::app::App;
-use crate::grpc::{self, Call, Frame};
+use crate::grpc::{self, Frame};
 
 /// The one field there is.
 const SIGNATURE_DEF: &str = "signature_def";
 const SIGNATURE_DEF_MAP_URL: &str = "type.googleapis.com/tensorflow.serving.SignatureDefMap";
 
 /// Answers one request.
-pub(crate) async fn answer(app: &App, _call: Call, message: Bytes) -> Result<Frame, ServeError> {
+pub(crate) fn answer(app: &App, message: Bytes) -> Result<Frame, ServeError> {
     let request: GetModelMetadataRequest =
         grpc::decode(message, "tensorflow.serving.GetModelMetadataRequest")?;
     let selector = selector(request.model_spec.as_ref())?;

@@ -1,7 +1,8 @@
 //! One file a service: what each does with a message.
 
-pub(crate) mod predict;
+pub(crate) mod inference;
 
+pub(crate) mod predict;
 pub(crate) mod text;
 
 mod model_spec;

@@ -8,10 +8,10 @@ use wire::proto::serving::{
 
 use super::model_spec::selector;
 use crate::app::App;
-use crate::grpc::{self, Call, Frame};
+use crate::grpc::{self, Frame};
 
 /// Answers one request.
-pub(crate) async fn answer(app: &App, _call: Call, message: Bytes) -> Result<Frame, ServeError> {
+pub(crate) fn answer(app: &App, message: Bytes) -> Result<Frame, ServeError> {
     let request: GetModelStatusRequest =
         grpc::decode(message, "tensorflow.serving.GetModelStatusRequest")?;
     let selector = selector(request.model_spec.as_ref())?;

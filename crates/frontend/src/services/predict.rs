@@ -1,16 +1,18 @@
 //! `tensorflow.serving.PredictionService/Predict`: tensors in, tensors out.
 
 use bytes::Bytes;
+use engine::metrics::Tally;
 use engine::{
-    Call as EngineCall, Clock, DEFAULT_SIGNATURE, ModelSelector, ServeError, ServedModel,
-    Signature, Version,
+    Call as EngineCall, ModelSelector, Outputs, ServeError, ServedModel, Signature, Version,
 };
+use smallvec::SmallVec;
 use tensor::Tensor;
 use wire::predict::{self, ModelSpec, PredictReply, PredictRequest, WireError};
 use wire::tensor_proto::{Encoding, TensorProtoError, decode_tensor, tensor_memory};
 
+use super::inference::{Refused, Writer};
 use crate::app::App;
-use crate::grpc::{Call, Frame};
+use crate::grpc::{Call, Frame, Received};
 
 /// The metadata by which a caller asks for `tensor_content` in the reply. The default
 /// are typed values, as TensorFlow Serving's clients expect them.
@@ -23,31 +25,76 @@ const ENCODING_TENSOR_CONTENT: &str = "tensor_content";
 const EXPANSION_RATIO: usize = 16;
 const EXPANSION_FLOOR: usize = 64 << 20;
 
-/// Answers one request.
-pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Frame, ServeError> {
-    let request = predict::decode_request(&message).map_err(|error| unreadable(&error))?;
+/// What to run for one request, and what writes its reply.
+pub(crate) fn prepare(
+    app: &App,
+    received: &Received,
+    tally: &mut Option<Tally>,
+) -> Result<(EngineCall, Writer), Box<Refused>> {
+    Ok(read(app, &received.call, &received.message, tally)?)
+}
+
+fn read(
+    app: &App,
+    call: &Call,
+    message: &Bytes,
+    tally: &mut Option<Tally>,
+) -> Result<(EngineCall, Writer), ServeError> {
+    let request = predict::decode_request(message).map_err(|error| unreadable(&error))?;
     let spec = request
         .spec
         .ok_or_else(|| ServeError::invalid_argument("Missing ModelSpec"))?;
     let model = app.engine.registry.find(selector(&spec))?;
+    let tally = tally.insert(Tally::new(model.clone()));
     let (index, signature) = model.signature(spec.signature_name)?;
+    tally.set_signature(index);
+    let inputs = decode_inputs(signature, &request, message, app.max_message_bytes)?;
+    let outputs = signature.bind_outputs(&request.output_filter)?;
+    let asked = || call.metadata(ENCODING_KEY) == Some(ENCODING_TENSOR_CONTENT);
+    let writer = PredictWriter {
+        signature: index,
+        outputs: outputs.clone(),
+        encoding: if app.tensor_content || asked() {
+            Encoding::TensorContent
+        } else {
+            Encoding::TypedFields
+        },
+    };
+    let call = EngineCall::new(model, index, inputs, outputs, call.clock()?)?;
+    Ok((call, Writer::Predict(writer)))
+}
 
-    let inputs = decode_inputs(signature, &request, &message, app.max_message_bytes)?;
-    let wanted = signature.bind_outputs(&request.output_filter)?;
-    let engine_call = EngineCall::new(
-        model.clone(),
-        index,
-        inputs,
-        wanted.clone(),
-        Clock::until(call.deadline()?),
-    )?;
-    let outputs = app.engine.dispatcher.dispatch(engine_call).await?.outputs;
+/// Writes `PredictResponse`s.
+pub(crate) struct PredictWriter {
+    signature: usize,
+    outputs: Outputs,
+    encoding: Encoding,
+}
 
-    let aliases = wanted
-        .iter()
-        .map(|position| signature.outputs[*position].alias.as_str());
-    let outputs: Vec<(&str, &Tensor)> = aliases.zip(&outputs).collect();
-    encode(app, &call, &model, &spec, &outputs)
+impl PredictWriter {
+    /// The reply with these outputs, one for each asked for.
+    pub(super) fn write(
+        &self,
+        model: &ServedModel,
+        outputs: &[Tensor],
+    ) -> Result<Frame, ServeError> {
+        let signature = &model.signatures()[self.signature];
+        let aliases = self
+            .outputs
+            .iter()
+            .map(|position| signature.outputs[*position].alias.as_str());
+        let outputs: SmallVec<[(&str, &Tensor); 8]> = aliases.zip(outputs).collect();
+        let reply = &PredictReply {
+            model_name: &model.name,
+            version: model.version,
+            signature_name: &signature.name,
+            outputs: &outputs,
+            encoding: self.encoding,
+        };
+        let reply = reply.measure();
+        let lengths = (reply.encoded_len(), reply.shared_len());
+        Frame::new(lengths, |segments| reply.write(segments))
+    }
 }
 
 fn unreadable(error: &WireError) -> ServeError {
@@ -98,29 +145,4 @@ fn parsing_error(alias: &str, error: &TensorProtoError) -> ServeError {
         // TensorFlow Serving says no more than this, and clients compare it.
         _ => ServeError::invalid_argument(format!("tensor parsing error: {alias}")),
     }
-}
-
-fn encode(
-    app: &App,
-    call: &Call,
-    model: &ServedModel,
-    spec: &ModelSpec<'_>,
-    outputs: &[(&str, &Tensor)],
-) -> Result<Frame, ServeError> {
-    let asked = || call.metadata(ENCODING_KEY) == Some(ENCODING_TENSOR_CONTENT);
-    let reply = PredictReply {
-        model_name: spec.name,
-        version: model.version,
-        signature_name: match spec.signature_name {
-            "" => DEFAULT_SIGNATURE,
-            name => name,
-        },
-        outputs,
-        encoding: if app.tensor_content || asked() {
-            Encoding::TensorContent
-        } else {
-            Encoding::TypedFields
-        },
-    };
-    Frame::new(reply.encoded_len(), |buffer| reply.write(buffer))
 }

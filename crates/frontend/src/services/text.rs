@@ -2,9 +2,8 @@
 //! wrong is told in the reply's `error_message`; the call itself goes well.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use bytes::Bytes;
+use engine::metrics::Tally;
 use engine::{
     Call as EngineCall, Clock, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError,
     ServedModel, Signature, Version,
@@ -13,8 +12,9 @@ use tensor::Tensor;
 use wire::proto::prediction_service::{PredictionRequest, PredictionResponse};
 use wire::text::{InputForm, parse_inputs, write_outputs};
 
+use super::inference::{Refused, Writer};
 use crate::app::App;
-use crate::grpc::{self, Call, Frame};
+use crate::grpc::{self, Frame, Received};
 
 /// The metadata that names the model.
 const MODEL_KEY: &str = "model";
@@ -23,13 +23,60 @@ const MODEL_KEY: &str = "model";
 const MESSAGE_LIMIT: usize = 1024;
 const CUT: &str = "...";
 
-/// Answers one request.
-pub(crate) async fn answer(app: &App, call: Call, message: Bytes) -> Result<Frame, ServeError> {
+/// What to run for one request, and what writes its reply.
+pub(crate) fn prepare(
+    app: &App,
+    received: &Received,
+    tally: &mut Option<Tally>,
+) -> Result<(EngineCall, Writer), Box<Refused>> {
+    let message = received.message.clone();
     let request: PredictionRequest = grpc::decode(message, "prediction_service.PredictionRequest")?;
-    let name = call.metadata(MODEL_KEY).or(app.default_model.as_deref());
-    let deadline = call.deadline()?;
-    let outcome = predict(&app.engine, name, &request.input_data, deadline).await;
-    Frame::of(&match outcome {
+    let name = received.call.metadata(MODEL_KEY);
+    let name = name.or(app.default_model.as_deref());
+    let clock = received.call.clock()?;
+    match TextCall::new(&app.engine, name, &request.input_data, clock) {
+        Ok(TextCall { call, reply }) => {
+            *tally = Some(tally_of(Arc::clone(&reply.model), Some(reply.signature)));
+            Ok((call, Writer::Text(TextWriter(reply))))
+        }
+        Err(error) => {
+            if let Ok(model) = find_model(&app.engine, name) {
+                let signature = find_signature(&model).ok().map(|(index, _)| index);
+                *tally = Some(tally_of(model, signature));
+            }
+            Err(Box::new(Refused {
+                kind: error.kind(),
+                reply: response(Err(error)),
+            }))
+        }
+    }
+}
+
+fn tally_of(model: Arc<ServedModel>, signature: Option<usize>) -> Tally {
+    let mut tally = Tally::new(model);
+    if let Some(signature) = signature {
+        tally.set_signature(signature);
+    }
+    tally
+}
+
+/// Writes `PredictionResponse`s.
+pub(crate) struct TextWriter(TextReply);
+
+impl TextWriter {
+    /// The reply with these outputs, or with what went wrong, and what that was.
+    pub(super) fn write(
+        &self,
+        outputs: Result<Vec<Tensor>, ServeError>,
+    ) -> (Result<Frame, ServeError>, Option<Kind>) {
+        let prediction = outputs.and_then(|outputs| self.0.write(&outputs));
+        let failed = prediction.as_ref().err().map(ServeError::kind);
+        (response(prediction), failed)
+    }
+}
+
+fn response(prediction: Result<String, ServeError>) -> Result<Frame, ServeError> {
+    Frame::of(&match prediction {
         Ok(prediction) => PredictionResponse {
             prediction,
             error_message: String::new(),
@@ -52,16 +99,6 @@ fn one_sentence(message: &str) -> String {
     kept.chain(CUT.chars()).collect()
 }
 
-async fn predict(
-    engine: &Engine,
-    name: Option<&str>,
-    text: &str,
-    deadline: Option<Instant>,
-) -> Result<String, ServeError> {
-    let TextCall { call, reply } = TextCall::new(engine, name, text, deadline)?;
-    reply.write(&engine.dispatcher.dispatch(call).await?.outputs)
-}
-
 /// A text, ready to run.
 #[derive(Debug)]
 pub struct TextCall {
@@ -78,7 +115,7 @@ impl TextCall {
         engine: &Engine,
         name: Option<&str>,
         text: &str,
-        deadline: Option<Instant>,
+        clock: Clock,
     ) -> Result<Self, ServeError> {
         let model = find_model(engine, name)?;
         let (index, signature) = find_signature(&model)?;
@@ -103,7 +140,6 @@ impl TextCall {
             })
             .collect();
         let outputs = (0..signature.outputs.len()).collect();
-        let clock = Clock::until(deadline);
         Ok(Self {
             call: EngineCall::new(Arc::clone(&model), index, inputs, outputs, clock)?,
             reply: TextReply {

@@ -1,87 +1,112 @@
 //! `Call`: a request under way.
 
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use client::{CallOptions, ClientError};
+use client::CallOptions;
 use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
-use super::completions::{Completion, complete};
-use super::native_error;
+use super::inbox::Answer;
 use super::reply::OwnedReply;
+use super::request::Form;
 
-/// A request under way, started by `Channel.start`.
+/// A request under way, started by `Inbox.start`.
 #[pyclass(frozen, module = "tensorwire._core")]
 pub(crate) struct Call {
-    task: AbortHandle,
-    cancelled: Arc<AtomicBool>,
+    state: Arc<CallState>,
     process: u32,
 }
 
 #[pymethods]
 impl Call {
-    /// Gives it up; `done` is then not called.
+    /// Gives it up.
     fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
         // In a child of fork the task is the parent's business.
         if self.process == process::id() {
-            self.task.abort();
+            self.state.cancel();
         }
     }
 }
 
-impl Call {
-    /// Makes the call on the client's thread.
-    pub(super) fn start(
+/// Whether it is wanted, and its task once there is one.
+#[derive(Default)]
+pub(super) struct CallState {
+    cancelled: AtomicBool,
+    task: OnceLock<AbortHandle>,
+}
+
+impl CallState {
+    /// One of the two sides sees what the other has done before.
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::SeqCst);
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
+    fn started(&self, task: AbortHandle) {
+        let _ = self.task.set(task);
+        if self.cancelled.load(Ordering::SeqCst)
+            && let Some(task) = self.task.get()
+        {
+            task.abort();
+        }
+    }
+}
+
+/// A call that is to be made on the client's runtime.
+pub(super) struct Job {
+    channel: Arc<client::Channel>,
+    request: client::Request,
+    form: Form,
+    options: CallOptions,
+    answer: Answer,
+    state: Arc<CallState>,
+}
+
+impl Job {
+    pub(super) fn new(
         channel: Arc<client::Channel>,
-        request: client::Request,
+        (request, form): (client::Request, Form),
         options: CallOptions,
-        done: Py<PyAny>,
-    ) -> PyResult<Self> {
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let answer = Answer {
-            done: Some(done),
-            cancelled: Arc::clone(&cancelled),
-        };
-        let task = client::spawn(async move {
-            let result = channel.call(&request, &options).await;
-            answer.give(result.map(OwnedReply::from));
-        })
-        .map_err(|error| native_error(&error))?;
-        Ok(Self {
-            task,
-            cancelled,
+        answer: Answer,
+    ) -> (Self, Call) {
+        let state = Arc::new(CallState::default());
+        let call = Call {
+            state: Arc::clone(&state),
             process: process::id(),
-        })
-    }
-}
-
-/// Answers the call once, however its task ends; a panic is an answer too.
-struct Answer {
-    done: Option<Py<PyAny>>,
-    cancelled: Arc<AtomicBool>,
-}
-
-impl Answer {
-    fn give(mut self, result: Result<OwnedReply, ClientError>) {
-        self.send(Some(result));
+        };
+        let job = Self {
+            channel,
+            request,
+            form,
+            options,
+            answer,
+            state,
+        };
+        (job, call)
     }
 
-    fn send(&mut self, result: Option<Result<OwnedReply, ClientError>>) {
-        if let Some(done) = self.done.take() {
-            complete(Completion {
-                done,
-                result,
-                cancelled: Arc::clone(&self.cancelled),
-            });
+    /// Begins it; must run inside the client's runtime. Not if it was cancelled before:
+    /// then nobody waits for the answer.
+    pub(super) fn begin(self) {
+        if self.state.cancelled.load(Ordering::SeqCst) {
+            return;
         }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.send(None);
+        let Self {
+            channel,
+            request,
+            form,
+            options,
+            answer,
+            state,
+        } = self;
+        let task = tokio::spawn(async move {
+            let result = channel.call(&request, &options).await;
+            answer.give(result.map(|reply| OwnedReply::new(reply, &form)));
+        });
+        state.started(task.abort_handle());
     }
 }

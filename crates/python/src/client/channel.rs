@@ -8,7 +8,6 @@ use client::CallOptions;
 use pyo3::prelude::*;
 use tokio::time::timeout;
 
-use super::call::Call;
 use super::native_error;
 use super::options::{Entries, call_options, channel_options};
 use super::reply::OwnedReply;
@@ -21,7 +20,7 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 
 /// Connections to one or more servers; may be used from any thread.
 #[pyclass(frozen, module = "tensorwire._core")]
-pub(crate) struct Channel(Arc<client::Channel>);
+pub(crate) struct Channel(pub(super) Arc<client::Channel>);
 
 #[pymethods]
 impl Channel {
@@ -47,22 +46,7 @@ impl Channel {
     ) -> PyResult<Py<PyAny>> {
         exit_gate::stop_if_closed(py);
         let options = call_options(timeout, metadata, wait_for_ready)?;
-        self.wait(py, &request.0, &options)?.into_python(py)
-    }
-
-    /// Sends without waiting.
-    fn start(
-        &self,
-        py: Python<'_>,
-        request: &Request,
-        timeout: Option<f64>,
-        metadata: Entries,
-        wait_for_ready: bool,
-        done: Py<PyAny>,
-    ) -> PyResult<Call> {
-        exit_gate::stop_if_closed(py);
-        let options = call_options(timeout, metadata, wait_for_ready)?;
-        Call::start(Arc::clone(&self.0), request.0.clone(), options, done)
+        self.wait(py, request, &options)?.into_python(py)
     }
 
     /// Ends calls under way with CANCELLED and closes the connections.
@@ -75,15 +59,15 @@ impl Channel {
     fn wait(
         &self,
         py: Python<'_>,
-        request: &client::Request,
+        request: &Request,
         options: &CallOptions,
     ) -> PyResult<OwnedReply> {
-        let mut call = pin!(self.0.call(request, options));
+        let mut call = pin!(self.0.call(&request.request, options));
         loop {
             let result = exit_gate::detach(py, || {
                 let waited = async { timeout(SIGNAL_CHECK, &mut call).await.ok() };
                 client::block_on(waited)?
-                    .map(|result| result.map(OwnedReply::from))
+                    .map(|result| result.map(|reply| OwnedReply::new(reply, &request.form)))
                     .transpose()
             });
             match result.map_err(|error| native_error(&error))? {

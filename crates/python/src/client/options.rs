@@ -24,7 +24,7 @@ struct Options {
 }
 
 /// Reads a channel's options.
-pub(super) fn channel_options(json: &str) -> PyResult<ChannelOptions> {
+pub(crate) fn channel_options(json: &str) -> PyResult<ChannelOptions> {
     let options: Options = serde_json::from_str(json)
         .map_err(|error| invalid_argument(&format!("the channel's options: {error}")))?;
     Ok(ChannelOptions {
@@ -44,7 +44,7 @@ pub(super) fn channel_options(json: &str) -> PyResult<ChannelOptions> {
 
 /// One metadata entry's value.
 #[derive(FromPyObject)]
-pub(super) enum EntryValue {
+pub(crate) enum EntryValue {
     #[pyo3(transparent)]
     Text(String),
     #[pyo3(transparent)]
@@ -52,10 +52,10 @@ pub(super) enum EntryValue {
 }
 
 /// The entries of a call.
-pub(super) type Entries = Vec<(String, EntryValue)>;
+pub(crate) type Entries = Vec<(String, EntryValue)>;
 
 /// Reads a call's options.
-pub(super) fn call_options(
+pub(crate) fn call_options(
     timeout: Option<f64>,
     metadata: Entries,
     wait_for_ready: bool,
@@ -73,7 +73,8 @@ pub(super) fn call_options(
     })
 }
 
-fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
+/// A time; an error that names it for what can't be one.
+pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
         invalid_argument(&format!(
             "{name} must be a number of seconds, 0 or more; got {seconds}"

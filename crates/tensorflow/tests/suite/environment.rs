@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use engine::{Call, Clock, InputSource, ServeError, ServedModel};
 use tensor::{DType, Data, Shape, Tensor};
-use tensorflow::{Library, SessionOptions, load_saved_model};
+use tensorflow::{Library, SessionConfig, load_saved_model};
 
 fn path_from(variable: &str) -> PathBuf {
     env::var_os(variable)
@@ -32,8 +32,8 @@ pub(crate) fn built(name: &str, version: i64) -> PathBuf {
 }
 
 pub(crate) fn try_load(path: &Path) -> Result<Arc<ServedModel>, ServeError> {
-    let options = SessionOptions::default();
-    load_saved_model(library(), options, ("model", 1), path).map(Arc::new)
+    let config = SessionConfig::default();
+    load_saved_model(library(), &config, ("model", 1), path).map(Arc::new)
 }
 
 pub(crate) fn load(path: &Path) -> Arc<ServedModel> {

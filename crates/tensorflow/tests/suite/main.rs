@@ -11,6 +11,7 @@
 mod environment;
 mod graph;
 
+mod alone;
 mod broken;
 mod deadlines;
 mod lifetime;

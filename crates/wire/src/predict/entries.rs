@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 
-use bytes::BufMut;
-
 use super::{Input, WireError};
-use crate::Malformed;
 use crate::protobuf::{Fields, Value, len_of_bytes, len_of_text, put_bytes_header, put_text, text};
 use crate::tensor_proto::Layout;
+use crate::{Malformed, Sink};
 
 const KEY: u32 = 1;
 const VALUE: u32 = 2;
@@ -95,9 +93,10 @@ pub(super) fn entry_len(number: u32, name: &str, tensor: &Layout<'_>) -> usize {
 }
 
 /// Writes one entry of the map field `number`.
-pub(super) fn write_entry(number: u32, name: &str, tensor: &Layout<'_>, buffer: &mut impl BufMut) {
+pub(super) fn write_entry(number: u32, name: &str, tensor: &Layout<'_>, sink: &mut impl Sink) {
+    let buffer = sink.buffer();
     put_bytes_header(number, inner_len(name, tensor), buffer);
     put_text(KEY, name, buffer);
     put_bytes_header(VALUE, tensor.len(), buffer);
-    tensor.write(buffer);
+    tensor.write(sink);
 }

@@ -5,7 +5,7 @@ mod request;
 pub use request::{Input, PredictCall, PredictRequest, decode_request, encode_request};
 
 mod response;
-pub use response::{PredictReply, PredictResponse, decode_response};
+pub use response::{MeasuredReply, PredictReply, PredictResponse, decode_response};
 
 mod spec;
 pub use spec::{ModelSpec, Version};

@@ -1,10 +1,12 @@
 //! `tensorflow.serving.PredictResponse`: written by the server, read by the client.
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
+use smallvec::SmallVec;
 use tensor::Tensor;
 
 use super::entries::{Entries, entry_len, write_entry};
 use super::{Input, ModelSpec, Version, WireError};
+use crate::Sink;
 use crate::protobuf::{Fields, Value};
 use crate::tensor_proto::{Encoding, Layout, decode_tensor, tensor_memory};
 
@@ -27,24 +29,23 @@ pub struct PredictReply<'a> {
 }
 
 impl PredictReply<'_> {
-    /// The bytes that [`Self::write`] writes.
-    pub fn encoded_len(&self) -> usize {
-        let outputs: usize = self
-            .outputs
+    /// The reply with its tensors measured, ready to be written.
+    pub fn measure(&self) -> MeasuredReply<'_> {
+        let outputs = self.outputs.iter();
+        let outputs: SmallVec<[_; 4]> = outputs
+            .map(|(name, tensor)| (*name, Layout::of(tensor, self.encoding)))
+            .collect();
+        let spec = self.spec();
+        let entries = outputs
             .iter()
-            .map(|(name, tensor)| entry_len(OUTPUTS, name, &Layout::of(tensor, self.encoding)))
-            .sum();
-        outputs + self.spec().field_len(MODEL_SPEC)
-    }
-
-    /// Writes the message: exactly [`Self::encoded_len`] bytes, for which `buffer` must
-    /// have room.
-    pub fn write(&self, buffer: &mut impl BufMut) {
-        for (name, tensor) in self.outputs {
-            let layout = Layout::of(tensor, self.encoding);
-            write_entry(OUTPUTS, name, &layout, buffer);
+            .map(|(name, layout)| entry_len(OUTPUTS, name, layout))
+            .sum::<usize>();
+        MeasuredReply {
+            len: entries + spec.field_len(MODEL_SPEC),
+            shared_len: outputs.iter().map(|(_, layout)| layout.shared_len()).sum(),
+            outputs,
+            spec,
         }
-        self.spec().write_field(MODEL_SPEC, buffer);
     }
 
     fn spec(&self) -> ModelSpec<'_> {
@@ -53,6 +54,35 @@ impl PredictReply<'_> {
             version: Version::Number(self.version),
             signature_name: self.signature_name,
         }
+    }
+}
+
+/// A `PredictResponse` whose length is known.
+pub struct MeasuredReply<'a> {
+    spec: ModelSpec<'a>,
+    outputs: SmallVec<[(&'a str, Layout<'a>); 4]>,
+    len: usize,
+    shared_len: usize,
+}
+
+impl MeasuredReply<'_> {
+    /// Of the message, in bytes.
+    pub fn encoded_len(&self) -> usize {
+        self.len
+    }
+
+    /// Of the parts of it that [`crate::Segments`] shares and does not copy.
+    pub fn shared_len(&self) -> usize {
+        self.shared_len
+    }
+
+    /// Writes the message: exactly [`Self::encoded_len`] bytes, for which `sink` must
+    /// have room.
+    pub fn write(&self, sink: &mut impl Sink) {
+        for (name, layout) in &self.outputs {
+            write_entry(OUTPUTS, name, layout, sink);
+        }
+        self.spec.write_field(MODEL_SPEC, sink.buffer());
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     ModelSpec, PredictCall, PredictReply, Version, WireError, decode_request, decode_response,
     encode_request,
 };
+use crate::Segments;
 use crate::proto::serving::{self, model_spec::VersionChoice};
 use crate::proto::tensorflow::TensorProto;
 use crate::tensor_proto::{Encoding, TensorProtoError, decode_tensor};
@@ -133,8 +134,12 @@ proptest! {
             encoding,
         };
         let mut message = BytesMut::new();
+        let reply = reply.measure();
         reply.write(&mut message);
         assert_eq!(message.len(), reply.encoded_len());
+        let mut pieces = Segments::with_capacity(reply.encoded_len() - reply.shared_len());
+        reply.write(&mut pieces);
+        assert_eq!(pieces.into_pieces().concat(), message);
         let message = message.freeze();
 
         let read = serving::PredictResponse::decode(message.clone()).unwrap();
@@ -293,7 +298,7 @@ fn the_tensors_of_a_response_share_the_limit() {
         encoding: Encoding::TensorContent,
     };
     let mut message = BytesMut::new();
-    reply.write(&mut message);
+    reply.measure().write(&mut message);
     let message = message.freeze();
     assert!(decode_response(&message, 800).is_ok());
     let Err(WireError::Tensor { name, error }) = decode_response(&message, 799) else {

@@ -1,11 +1,13 @@
 //! Tensor to `TensorProto`: measured first, then written once, front to back.
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use prost::encoding::{encode_varint, encoded_len_varint};
 use tensor::{DType, Data, Tensor};
 
 use super::fields::{self, Form};
+use crate::Sink;
 use crate::protobuf::{len_of_bytes, len_of_varint, put_bytes_header, put_varint};
+use crate::segments::is_shared;
 
 /// How a tensor's elements are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ enum ValuesLayout<'a> {
     /// The elements' own bytes as one field.
     Raw {
         number: u32,
-        bytes: &'a [u8],
+        bytes: &'a Bytes,
     },
     /// A packed run of varints, `run_len` bytes long.
     Varints {
@@ -51,7 +53,7 @@ enum ValuesLayout<'a> {
         bytes: &'a [u8],
         run_len: usize,
     },
-    Strings(&'a [bytes::Bytes]),
+    Strings(&'a [Bytes]),
 }
 
 impl<'a> Layout<'a> {
@@ -78,7 +80,16 @@ impl<'a> Layout<'a> {
         self.len
     }
 
-    pub(crate) fn write(&self, buffer: &mut impl BufMut) {
+    /// Of the part of it that [`crate::Segments`] shares.
+    pub(crate) fn shared_len(&self) -> usize {
+        match self.values {
+            ValuesLayout::Raw { bytes, .. } if is_shared(bytes.len()) => bytes.len(),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn write(&self, sink: &mut impl Sink) {
+        let buffer = sink.buffer();
         let dtype = self.tensor.dtype();
         put_varint(fields::DTYPE, dtype.number() as u64, buffer);
         // Also for a scalar, whose shape is an empty message: without it there is none.
@@ -91,7 +102,7 @@ impl<'a> Layout<'a> {
             ValuesLayout::None => {}
             ValuesLayout::Raw { number, bytes } => {
                 put_bytes_header(number, bytes.len(), buffer);
-                buffer.put_slice(bytes);
+                sink.put_shared(bytes);
             }
             ValuesLayout::Varints {
                 number,

@@ -1,0 +1,16 @@
+"""The parts of a run beside the headline's rounds and the start, in their order.
+
+A new measurement is a module of `measure/` as `part.Part` has it, and a line here.
+"""
+
+from measure import callers, connections, large_model, large_tensor, loaded_models, memory
+from part import Part
+
+PARTS: dict[str, Part] = {
+    "large-model": large_model,
+    "large-tensor": large_tensor,
+    "connections": connections,
+    "models": loaded_models,
+    "memory": memory,
+    "client": callers,
+}

@@ -1,0 +1,91 @@
+//! The counts of one loaded model version. They end with it: a version that is loaded
+//! again begins at 0, which to Prometheus is a restart like any other.
+
+use super::counters::{BatchCounters, RequestCounters};
+use super::sharded::Sharded;
+use super::{FailureCounts, RunningBatch, SignatureTotals};
+use crate::{Kind, Timings};
+
+/// Bytes of a request's messages, without their framing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageSizes {
+    /// Of the request, decompressed.
+    pub received: usize,
+    /// Of the reply.
+    pub sent: usize,
+}
+
+/// What is counted of a model version, for each of its signatures. Takes 48 bytes a
+/// signature until it is called; then, for each thread that answers its requests, 1,280
+/// bytes, for each that runs its batches, 256, and for the way to them 32 bytes a slot
+/// (two slots a core, and eight).
+pub struct ModelMetrics {
+    signatures: Box<[SignatureMetrics]>,
+    without_signature: FailureCounts,
+}
+
+struct SignatureMetrics {
+    requests: Sharded<RequestCounters>,
+    batches: Sharded<BatchCounters>,
+}
+
+impl ModelMetrics {
+    /// Counts for this many signatures, which are known by their index.
+    pub fn new(signatures: usize) -> Self {
+        let signature = |_| SignatureMetrics {
+            requests: Sharded::new(),
+            batches: Sharded::new(),
+        };
+        Self {
+            signatures: (0..signatures).map(signature).collect(),
+            without_signature: FailureCounts::new(),
+        }
+    }
+
+    /// Counts a request that was answered well.
+    #[inline]
+    pub fn record(&self, signature: usize, timings: &Timings, sizes: MessageSizes) {
+        if let Some(signature) = self.signatures.get(signature) {
+            signature
+                .requests
+                .write(|counters, writer| counters.record(timings, sizes, writer));
+        }
+    }
+
+    /// Counts a request that failed: on this signature, or before one was found.
+    pub fn record_failure(&self, signature: Option<usize>, kind: Kind) {
+        match signature.and_then(|index| self.signatures.get(index)) {
+            Some(signature) => signature
+                .requests
+                .write(|counters, writer| counters.record_failure(kind, writer)),
+            None => self.without_signature.record(kind),
+        }
+    }
+
+    /// Counts a batch as running until the guard ends it.
+    pub fn begin_batch(&self, signature: usize) -> RunningBatch<'_> {
+        let batches = self.signatures.get(signature);
+        RunningBatch::begin(batches.map(|signature| &signature.batches))
+    }
+
+    /// Everything counted of a signature so far; `None`: there is none of this index.
+    pub fn totals(&self, signature: usize) -> Option<SignatureTotals> {
+        let signature = self.signatures.get(signature)?;
+        Some(SignatureTotals::of(&signature.requests, &signature.batches))
+    }
+
+    /// Failed requests that named no signature of the model.
+    pub fn without_signature(&self) -> &FailureCounts {
+        &self.without_signature
+    }
+}
+
+impl std::fmt::Debug for ModelMetrics {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ModelMetrics({})", self.signatures.len())
+    }
+}
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

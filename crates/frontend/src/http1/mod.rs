@@ -1,0 +1,8 @@
+//! Plain HTTP on the port of gRPC: telling it apart, HTTP/1.1, and the pages there are.
+
+pub(crate) mod sniff;
+
+mod connection;
+pub(crate) use connection::serve;
+
+pub(crate) mod pages;

@@ -1,0 +1,74 @@
+//! The pages there are for plain HTTP, of any version: `/metrics`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+
+use crate::app::App;
+use crate::metrics::{self, Metrics};
+
+/// Longest part of a path that an error repeats, in characters.
+const PATH_LIMIT: usize = 200;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Answers a request that is none of gRPC, whatever its body. The answer's body is empty
+/// for HEAD; its length is in the headers in any case.
+pub(crate) async fn answer(app: &App, head: &Parts) -> Response<Bytes> {
+    let mut response = match (head.uri.path(), &head.method) {
+        ("/metrics", &Method::GET | &Method::HEAD) => metrics_page(app).await,
+        ("/metrics", method) => not_allowed(method),
+        (path, _) => nothing_at(path),
+    };
+    let length = HeaderValue::from(response.body().len());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length);
+    if head.method == Method::HEAD {
+        response.body_mut().clear();
+    }
+    response
+}
+
+async fn metrics_page(app: &App) -> Response<Bytes> {
+    match Metrics::text(Arc::clone(&app.server)).await {
+        Ok(text) => page(
+            StatusCode::OK,
+            HeaderValue::from_static(metrics::CONTENT_TYPE),
+            text,
+        ),
+        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+fn not_allowed(method: &Method) -> Response<Bytes> {
+    let message = format!("/metrics answers GET and HEAD, not {method}");
+    let mut response = failure(StatusCode::METHOD_NOT_ALLOWED, &message);
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+fn nothing_at(path: &str) -> Response<Bytes> {
+    let path: String = path.chars().take(PATH_LIMIT).collect();
+    let message =
+        format!("there is nothing at {path}; over HTTP there is /metrics, over gRPC more");
+    failure(StatusCode::NOT_FOUND, &message)
+}
+
+fn failure(status: StatusCode, message: &str) -> Response<Bytes> {
+    let body = serde_json::json!({ "error": message }).to_string();
+    page(status, JSON, body)
+}
+
+fn page(status: StatusCode, content_type: HeaderValue, body: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    response
+}

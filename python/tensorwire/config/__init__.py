@@ -1,0 +1,29 @@
+"""What a server is told: one frozen tree, filled from the environment, then from flags
+or arguments, checked once and handed to the core as JSON. Nothing else in the package
+reads `TENSORWIRE_*` variables of the server.
+"""
+
+from __future__ import annotations
+
+from .batching import Batching
+from .keywords import EngineSettings, Settings
+from .loading import all_settings, load_config
+from .setting import Setting
+from .tree import LOG_FORMATS, LOG_LEVELS, EngineConfig, ServeConfig
+from .values import MAX_MESSAGE_BYTES
+from .values import duration as parse_grace
+
+__all__ = [
+    "LOG_FORMATS",
+    "LOG_LEVELS",
+    "MAX_MESSAGE_BYTES",
+    "Batching",
+    "EngineConfig",
+    "EngineSettings",
+    "ServeConfig",
+    "Setting",
+    "Settings",
+    "all_settings",
+    "load_config",
+    "parse_grace",
+]

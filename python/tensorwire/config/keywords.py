@@ -1,0 +1,57 @@
+"""The settings as keyword arguments, for type checkers and editors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+from .batching import Batching
+
+_Path = str | os.PathLike[str]
+
+
+class EngineSettings(TypedDict, total=False):
+    """The keyword arguments of `Model`; `EngineConfig` says what each means."""
+
+    runner_threads: int
+    op_library: Sequence[_Path]
+    tensorflow_dir: _Path | None
+    intra_op_threads: int | None
+    inter_op_threads: int | None
+    xla: bool | None
+    gpu_memory_growth: bool | None
+    gpu_memory_fraction: float | None
+    session_config_file: _Path | None
+    measure_budget: float | str
+    measure_cache: _Path | None
+
+
+class Settings(EngineSettings, total=False):
+    """The keyword arguments of `Server` and `serve`; what is left out comes from the
+    environment, else from the defaults of `ServeConfig`. `batching` goes for all models,
+    `model_batching` for those it names, and False for either switches it off."""
+
+    host: str
+    port: int
+    grace: float | str
+    max_message_size: int | str
+    tensor_content: bool
+    default_model: str | None
+    io_threads: int
+    batching: Batching | bool | None
+    model_batching: Mapping[str, Batching | bool | None]
+    batching_parameters: str | Sequence[str]
+    max_batch_size: int | None
+    batch_timeout: float | str | None
+    allowed_batch_sizes: Sequence[int] | None
+    pad_variable_length_inputs: bool
+    no_batching: str | Sequence[str]
+    enable_per_model_batching_parameters: bool
+    max_requests: int
+    max_rows: int
+    max_bytes: int | str
+    default_timeout: float | str | None
+
+
+"""`Batching` and False (none) go for all models or, in `model_batching`, for one."""

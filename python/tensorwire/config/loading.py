@@ -1,0 +1,74 @@
+"""Fills the tree: the environment, then flags or arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tensorwire.errors import ConfigError
+
+from .batches import BatchingConfig, BatchingShorthand, apply_layer
+from .batching import Batching
+from .setting import Setting, fill, settings_of
+from .tree import ServeConfig
+
+ONLY_IN_PROGRAMS = ("batching", "model_batching")
+"""Settings that are objects: flags and variables have shorthand for them."""
+
+
+@functools.cache
+def all_settings() -> dict[str, Setting]:
+    """Every setting by its name, in the order of the tree."""
+    return settings_of(ServeConfig) | settings_of(BatchingShorthand)
+
+
+def load_config(
+    settings: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> ServeConfig:
+    """The tree with what `settings` says, else `environ` (None: the process's own; empty
+    variables count as not set), else `defaults`, else the tree's own.
+
+    Raises ConfigError for an unknown setting and for a value out of its limits.
+    """
+    settings = settings or {}
+    environ = os.environ if environ is None else environ
+    known = all_settings()
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"there is no setting {unknown[0]!r}; the settings are {', '.join(sorted(known))}"
+        )
+    given = {name: known[name].parse(value, name) for name, value in settings.items()}
+    found = {
+        name: each.parse(environ[each.variable], each.variable)
+        for name, each in known.items()
+        # What a program says is not looked up, so that a bad variable is no error then.
+        if environ.get(each.variable) and name not in (*given, *ONLY_IN_PROGRAMS)
+    }
+    config: ServeConfig = fill(ServeConfig, {**(defaults or {}), **found, **given})
+    batches = apply_layer(apply_layer(_unset(config.batches), found), given)
+    return _with_shared_pool(dataclasses.replace(config, batches=batches))
+
+
+def _with_shared_pool(config: ServeConfig) -> ServeConfig:
+    """TensorFlow Serving's `num_batch_threads` for all models is the size of the one pool
+    that they share, and so is our `runner_threads`, if nobody says it."""
+    threads = config.batches.batching.num_batch_threads
+    if threads is None or config.engine.runner_threads != 0:
+        return config
+    batching = dataclasses.replace(config.batches.batching, num_batch_threads=None)
+    return dataclasses.replace(
+        config,
+        batches=dataclasses.replace(config.batches, batching=batching),
+        engine=dataclasses.replace(config.engine, runner_threads=threads),
+    )
+
+
+def _unset(batches: BatchingConfig) -> BatchingConfig:
+    """Without what the layers say, which are applied in their order."""
+    return dataclasses.replace(batches, batching=Batching(), model_batching={})

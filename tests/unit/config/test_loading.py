@@ -1,0 +1,217 @@
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tensorwire import Batching
+from tensorwire.config import MAX_MESSAGE_BYTES, Settings, all_settings, load_config
+from tensorwire.config.loading import ONLY_IN_PROGRAMS
+from tensorwire.config.tree import MAX_REQUESTS
+from tensorwire.errors import ConfigError
+
+
+def test_defaults() -> None:
+    config = load_config(environ={})
+    assert config.grace == 30.0
+    assert json.loads(config.listener.to_native()) == {
+        "host": "127.0.0.1",
+        "port": 50051,
+        "io_threads": 0,
+        "max_message_bytes": 2147483647,
+        "tensor_content": False,
+        "default_model": None,
+    }
+    native = json.loads(config.engine.to_native(Path("/tf")))
+    # A share of this machine's memory.
+    assert native["limits"].pop("bytes") > 2**20
+    assert native == {
+        "tensorflow_dir": "/tf",
+        "op_libraries": [],
+        "runner_threads": 0,
+        "limits": {"requests": MAX_REQUESTS, "rows": 0},
+        "default_timeout": None,
+        "measuring": {"budget": 2.0, "cache": str(config.engine.measuring.measure_cache)},
+        "session": {
+            "base": None,
+            "intra_op_threads": None,
+            "inter_op_threads": None,
+            "xla": None,
+            "gpu_memory_growth": None,
+            "gpu_memory_fraction": None,
+        },
+    }
+
+
+def test_arguments_go_before_the_environment_and_that_before_defaults() -> None:
+    environ = {"TENSORWIRE_PORT": "8500", "TENSORWIRE_HOST": "0.0.0.0", "TENSORWIRE_GRACE": ""}
+    config = load_config({"port": 0}, environ)
+    assert (config.listener.port, config.listener.host, config.grace) == (0, "0.0.0.0", 30.0)
+
+
+def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
+    library, session, batching = (tmp_path / name for name in ("ops.so", "session", "batching"))
+    library.touch()
+    session.touch()
+    batching.write_text("max_enqueued_batches { value: 7 }")
+    environ = {
+        "TENSORWIRE_HOST": "::1",
+        "TENSORWIRE_PORT": "1",
+        "TENSORWIRE_GRACE": "500ms",
+        "TENSORWIRE_MAX_MESSAGE_SIZE": "64MiB",
+        "TENSORWIRE_TENSOR_CONTENT": "true",
+        "TENSORWIRE_DEFAULT_MODEL": "a",
+        "TENSORWIRE_IO_THREADS": "2",
+        "TENSORWIRE_RUNNER_THREADS": "3",
+        "TENSORWIRE_INTRA_OP_THREADS": "4",
+        "TENSORWIRE_INTER_OP_THREADS": "5",
+        "TENSORWIRE_XLA": "on",
+        "TENSORWIRE_GPU_MEMORY_GROWTH": "off",
+        "TENSORWIRE_GPU_MEMORY_FRACTION": "50%",
+        "TENSORWIRE_SESSION_CONFIG_FILE": str(session),
+        "TENSORWIRE_OP_LIBRARY": str(library),
+        "TENSORWIRE_TENSORFLOW_DIR": str(tmp_path),
+        "TENSORWIRE_MAX_REQUESTS": "10",
+        "TENSORWIRE_MAX_ROWS": "20",
+        "TENSORWIRE_MAX_BYTES": "1MiB",
+        "TENSORWIRE_DEFAULT_TIMEOUT": "5s",
+        "TENSORWIRE_MEASURE_BUDGET": "0",
+        "TENSORWIRE_MEASURE_CACHE": "off",
+        "TENSORWIRE_MAX_BATCH_SIZE": "32",
+        "TENSORWIRE_BATCH_TIMEOUT": "2ms",
+        "TENSORWIRE_ALLOWED_BATCH_SIZES": "1, 8,32",
+        "TENSORWIRE_PAD_VARIABLE_LENGTH_INPUTS": "yes",
+        "TENSORWIRE_BATCHING_PARAMETERS": f"{batching},a={batching}",
+        "TENSORWIRE_NO_BATCHING": "b,c",
+        "TENSORWIRE_ENABLE_PER_MODEL_BATCHING_PARAMETERS": "1",
+        "TENSORWIRE_LOG_FORMAT": "JSON",
+        "TENSORWIRE_LOG_LEVEL": "debug",
+    }
+    from_variables = set(all_settings()) - set(ONLY_IN_PROGRAMS)
+    assert {f"TENSORWIRE_{name.upper()}" for name in from_variables} == set(environ)
+    config = load_config(environ=environ)
+    assert config.grace == 0.5
+    assert config.listener.max_message_size == 64 * 2**20
+    assert config.listener.tensor_content is True
+    assert config.engine.op_library == (library,)
+    assert config.engine.tensorflow_dir == tmp_path
+    assert (config.log.log_format, config.log.log_level) == ("json", "debug")
+    native = json.loads(config.engine.to_native(tmp_path, b"\x10\x01"))
+    assert native["limits"] == {"requests": 10, "rows": 20, "bytes": 2**20}
+    assert native["default_timeout"] == 5.0
+    assert native["measuring"] == {"budget": 0.0, "cache": None}
+    assert native["session"] == {
+        "base": [16, 1],
+        "intra_op_threads": 4,
+        "inter_op_threads": 5,
+        "xla": True,
+        "gpu_memory_growth": False,
+        "gpu_memory_fraction": 0.5,
+    }
+    assert config.engine.session.session_config_file == session
+    batches = config.batches
+    assert batches.enable_per_model_batching_parameters is True
+    assert batches.batching == Batching(
+        max_batch_size=32,
+        batch_timeout_micros=2000,
+        max_enqueued_batches=7,
+        allowed_batch_sizes=(1, 8, 32),
+        pad_variable_length_inputs=True,
+    )
+    assert batches.model_batching == {
+        "a": Batching(max_enqueued_batches=7),
+        "b": Batching.off(),
+        "c": Batching.off(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"port": 65536}, "port can't be '65536': it is not between 0 and 65535"),
+        ({"port": "http"}, "port can't be 'http': it is not a whole number"),
+        ({"port": True}, "port can't be 'True': it is not a whole number"),
+        ({"host": " "}, "host can't be ' ': it is empty"),
+        ({"grace": "-1"}, "grace can't be '-1'"),
+        ({"grace": float("nan")}, "not between 0 s and 86400 s"),
+        ({"grace": "2d"}, "its unit 'd' is none of us, ms, s, m, min, h"),
+        ({"max_message_size": "2GiB"}, f"not between 1 and {MAX_MESSAGE_BYTES} bytes"),
+        ({"max_message_size": 0}, "not between 1 and"),
+        ({"io_threads": 1025}, "not between 0 and 1024"),
+        ({"tensor_content": "maybe"}, "neither true nor false"),
+        ({"op_library": ["/nowhere/ops.so"]}, "there is no file /nowhere/ops.so"),
+        ({"tensorflow_dir": "/nowhere"}, "there is no directory /nowhere"),
+        ({"log_format": "xml"}, "it is none of auto, text, json"),
+        ({"prot": 1}, "there is no setting 'prot'; the settings are allowed_batch_sizes, batch"),
+        ({"xla": "gpu"}, "xla can't be 'gpu': it is neither true nor false"),
+        ({"gpu_memory_fraction": 0}, "it is not above 0 and at most 1"),
+        ({"gpu_memory_fraction": "150%"}, "it is not above 0 and at most 1"),
+        ({"gpu_memory_fraction": "half"}, "it is not a number"),
+        ({"gpu_memory_fraction": float("nan")}, "it is not above 0 and at most 1"),
+        ({"session_config_file": "/nowhere/x"}, "there is no file /nowhere/x"),
+        ({"max_requests": -1}, "not between 0 and 9007199254740992"),
+        ({"max_bytes": "-1"}, "max_bytes can't be '-1'"),
+        ({"default_timeout": "-1s"}, "default_timeout can't be '-1s'"),
+        ({"measure_budget": "2x"}, "measure_budget can't be '2x'"),
+        ({"measure_cache": __file__}, "is not a directory"),
+        ({"max_batch_size": 0}, "max_batch_size can't be '0': it is not between 1 and"),
+        ({"allowed_batch_sizes": "1,x"}, "allowed_batch_sizes can't be '1,x': it is not a whole"),
+        ({"allowed_batch_sizes": 3}, "it is not a list"),
+        ({"batching": "off"}, "it is neither a Batching nor True nor False"),
+        ({"model_batching": False}, "it is not a mapping of model names"),
+        ({"batching_parameters": "/nowhere/x"}, "there is no file /nowhere/x"),
+        ({"batching_parameters": "=/x"}, "batching_parameters can't be '=/x': it is empty"),
+    ],
+)
+def test_bad_values_are_named_with_their_limit(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(settings, {})
+    assert says in str(caught.value)
+
+
+def test_a_bad_variable_is_named() -> None:
+    with pytest.raises(ConfigError, match="TENSORWIRE_PORT can't be 'x'"):
+        load_config({}, {"TENSORWIRE_PORT": "x"})
+
+
+def test_the_tree_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load_config(environ={}).grace = 1.0  # type: ignore[misc]
+
+
+def test_keyword_arguments_are_the_settings() -> None:
+    of_the_program = {"log_format", "log_level"}
+    assert set(Settings.__annotations__) == set(all_settings()) - of_the_program
+
+
+def test_every_setting_is_described() -> None:
+    for name, setting in all_settings().items():
+        assert setting.description.endswith("."), name
+
+
+def test_an_ipv6_host_may_have_its_brackets() -> None:
+    assert load_config({"host": "[::1]"}).listener.host == "::1"
+
+
+@pytest.mark.parametrize("none", [None, 0, "0", "none", "None"])
+def test_no_deadline_by_default(none: Any) -> None:
+    environ = {"TENSORWIRE_DEFAULT_TIMEOUT": "1s"}
+    assert load_config({"default_timeout": none}, environ).engine.limits.default_timeout is None
+
+
+def test_defaults_of_a_caller_give_way_to_all_else() -> None:
+    defaults = {"measure_budget": 0.0}
+    for settings, environ, budget in [
+        ({}, {}, 0.0),
+        ({"measure_budget": "1s"}, {}, 1.0),
+        ({}, {"TENSORWIRE_MEASURE_BUDGET": "3"}, 3.0),
+    ]:
+        config = load_config(settings, environ, defaults)
+        assert config.engine.measuring.measure_budget == budget
+
+
+def test_the_cache_is_where_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cache = load_config(environ={}).engine.measuring.measure_cache
+    assert cache == tmp_path / "tensorwire"
