@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::cost::Cost;
+use crate::cost::{Bounds, Cost};
 use crate::metrics::ModelMetrics;
 use crate::{Curve, DEFAULT_SIGNATURE, Executor, Measured, ModelOptions, ServeError, Signature};
 
@@ -22,7 +22,7 @@ pub struct ServedModel {
     pub metrics: ModelMetrics,
     signatures: Vec<Signature>,
     costs: Vec<Cost>,
-    curves: Vec<OnceLock<Curve>>,
+    bounds: Vec<OnceLock<Bounds>>,
     unmeasured: Vec<Option<String>>,
     /// Why signatures run alone that were found while serving not to be for batches.
     alone: Vec<OnceLock<String>>,
@@ -39,7 +39,7 @@ impl ServedModel {
         executor: Box<dyn Executor>,
     ) -> Self {
         let costs = signatures.iter().map(|_| Cost::new()).collect();
-        let curves = signatures.iter().map(|_| OnceLock::new()).collect();
+        let bounds = signatures.iter().map(|_| OnceLock::new()).collect();
         let unmeasured = vec![None; signatures.len()];
         let alone = signatures.iter().map(|_| OnceLock::new()).collect();
         Self {
@@ -49,7 +49,7 @@ impl ServedModel {
             metrics: ModelMetrics::new(signatures.len()),
             signatures,
             costs,
-            curves,
+            bounds,
             unmeasured,
             alone,
             options: ModelOptions::default(),
@@ -121,14 +121,19 @@ impl ServedModel {
 
     /// Keeps what was measured of a signature; the first measure stays.
     pub fn set_curve(&self, signature: usize, curve: Curve) {
-        if let Some(slot) = self.curves.get(signature) {
-            let _ = slot.set(curve);
+        if let Some(slot) = self.bounds.get(signature) {
+            let _ = slot.set(Bounds::new(curve));
         }
     }
 
     /// What was measured of a signature when the model was loaded, if it was.
     pub fn curve(&self, signature: usize) -> Option<&Curve> {
-        self.curves.get(signature).and_then(OnceLock::get)
+        self.bounds(signature).map(|bounds| &bounds.curve)
+    }
+
+    /// The same with the batch sizes that follow from it.
+    pub(crate) fn bounds(&self, signature: usize) -> Option<&Bounds> {
+        self.bounds.get(signature).and_then(OnceLock::get)
     }
 
     /// Why a signature's requests run alone, if they do: found at load, or at the first

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cost::INLINE_LIMIT;
-use crate::{Call, Curve, RunMode};
+use crate::cost::{Bounds, INLINE_LIMIT};
+use crate::{Call, RunMode};
 
 /// Charged for a run of which nothing is known.
 const UNKNOWN_COST: Duration = Duration::from_millis(1);
@@ -26,8 +26,8 @@ impl Limit {
     /// Of a batch that begins with `call` and holds its I/O thread up.
     pub(crate) fn inline(call: &Call) -> Self {
         let told = told(call).unwrap_or(usize::MAX);
-        match call.curve() {
-            Some(curve) => Self::of_rows(told.min(curve.rows_within(INLINE_LIMIT))),
+        match call.bounds() {
+            Some(bounds) => Self::of_rows(told.min(bounds.inline_rows)),
             None => Self {
                 rows: told,
                 bytes: call.model.cost(call.signature).quick_bytes(call.bytes),
@@ -37,9 +37,9 @@ impl Limit {
 
     /// Of a batch that begins with `call` and is run by a runner.
     pub(crate) fn queued(call: &Call) -> Self {
-        match (told(call), call.curve()) {
-            (told, Some(curve)) => {
-                let rows = told.unwrap_or(usize::MAX).min(curve.useful_rows());
+        match (told(call), call.bounds()) {
+            (told, Some(bounds)) => {
+                let rows = told.unwrap_or(usize::MAX).min(bounds.useful_rows);
                 // It would be padded up to that in any case.
                 let allowed = &call.model.options().batching.allowed_batch_sizes;
                 let padded = allowed.iter().find(|size| **size >= rows);
@@ -73,7 +73,7 @@ impl Limit {
 /// Rows of a batch that counts as full where a model is told how many batches may wait:
 /// TensorFlow Serving's default where neither the model's options nor its curve say it.
 pub(crate) fn full_rows(call: &Call) -> usize {
-    let useful = || call.curve().map(Curve::useful_rows);
+    let useful = || call.bounds().map(|bounds| bounds.useful_rows);
     told(call).or_else(useful).unwrap_or(1000).max(1)
 }
 
@@ -87,12 +87,12 @@ pub(crate) fn told(call: &Call) -> Option<usize> {
 
 impl Call {
     /// What was measured of its signature at load, if that says something of this call.
-    pub(crate) fn curve(&self) -> Option<&Curve> {
+    fn bounds(&self) -> Option<&Bounds> {
         let rows = self.rows?;
-        let curve = self.model.curve(self.signature)?;
-        let reach = rows.saturating_mul(curve.row_bytes);
-        let speaks = curve.row_bytes == 0 || self.bytes <= reach.saturating_mul(CURVE_REACH);
-        speaks.then_some(curve)
+        let bounds = self.model.bounds(self.signature)?;
+        let row_bytes = bounds.curve.row_bytes;
+        let reach = rows.saturating_mul(row_bytes).saturating_mul(CURVE_REACH);
+        (row_bytes == 0 || self.bytes <= reach).then_some(bounds)
     }
 
     /// What a batch of `rows` and `bytes` that this call leads takes.
@@ -108,23 +108,25 @@ impl Call {
 
     fn known_batch_cost(&self, rows: usize, bytes: usize) -> Option<Duration> {
         let live = || self.model.cost(self.signature).expected(bytes);
-        self.curve().map(|curve| curve.expected(rows)).or_else(live)
+        self.bounds()
+            .map(|bounds| bounds.curve.expected(rows))
+            .or_else(live)
     }
 
     /// In whose threads a batch of `rows` that this call leads runs faster.
     pub(crate) fn mode(&self, rows: usize) -> RunMode {
-        self.curve()
-            .map_or(RunMode::Caller, |curve| curve.mode(rows))
+        self.bounds()
+            .map_or(RunMode::Caller, |bounds| bounds.curve.mode(rows))
     }
 
     /// What its rows add to the work that waits, if they run in batches as large as is
     /// useful; zero where nothing is known.
     pub(crate) fn share_of_cost(&self) -> Duration {
         let rows = self.rows.unwrap_or(1);
-        match self.curve().filter(|_| self.is_batchable()) {
-            Some(curve) => {
-                let full = curve.useful_rows().max(rows).max(1);
-                let batch = curve.expected(full).min(MOST_COST);
+        match self.bounds().filter(|_| self.is_batchable()) {
+            Some(bounds) => {
+                let full = bounds.useful_rows.max(rows).max(1);
+                let batch = bounds.curve.expected(full).min(MOST_COST);
                 batch.mul_f64(rows as f64 / full as f64)
             }
             None => self.model.cost(self.signature).share(self.bytes),
@@ -141,14 +143,14 @@ impl Call {
             return false;
         }
         let rows = self.rows.unwrap_or(1);
-        match (cost.expected(self.bytes), self.curve()) {
+        match (cost.expected(self.bytes), self.bounds()) {
             (Some(live), _) if live > 4 * INLINE_LIMIT => false,
-            (_, Some(curve)) if curve.rows_within(INLINE_LIMIT) >= rows => true,
+            (_, Some(bounds)) if bounds.inline_rows >= rows => true,
             // It was measured a little slower; live runs in the pool say nothing of it here.
-            (Some(live), Some(curve)) => {
+            (Some(live), Some(bounds)) => {
                 live <= INLINE_LIMIT
-                    && curve.mode(rows) == RunMode::Caller
-                    && curve.rows_within(4 * INLINE_LIMIT) >= rows
+                    && bounds.curve.mode(rows) == RunMode::Caller
+                    && bounds.nearly_inline_rows >= rows
             }
             (Some(live), None) => live <= INLINE_LIMIT,
             (None, _) => false,

@@ -6,6 +6,9 @@ pub use curve::{Curve, Point, RunMode};
 mod decision;
 pub use decision::Decision;
 
+mod bounds;
+pub(crate) use bounds::Bounds;
+
 mod live;
 pub(crate) use live::Cost;
 pub use live::INLINE_LIMIT;
