@@ -45,6 +45,7 @@ impl Seen {
     }
 
     /// What an executor whose outputs are its inputs answers.
+    #[expect(clippy::unnecessary_wraps, reason = "it is what an executor answers")]
     pub(crate) fn echo(&self) -> Result<Vec<Tensor>, ServeError> {
         let outputs = self.outputs.iter();
         Ok(outputs.map(|at| self.feeds[*at].clone()).collect())

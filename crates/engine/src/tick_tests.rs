@@ -288,7 +288,7 @@ fn cost_of_a_tick() {
         let rounds = 400_000 / size;
         let mut tick = Tick::default();
         let (mut gathering, mut running) = (Vec::new(), Vec::new());
-        let clock = Clock::until(Some(Instant::now() + Duration::from_secs(600)));
+        let clock = Clock::until(Some(Instant::now() + Duration::from_mins(10)));
         for _ in 0..rounds {
             let inputs: Vec<_> = (0..size).map(|_| vec![input.clone()]).collect();
             let began = Instant::now();

@@ -352,16 +352,13 @@ fn any_dtype() -> impl Strategy<Value = DType> {
 fn any_tensor(dtype: DType, dims: &[usize], seed: u8) -> Tensor {
     let shape = Shape::new(dims).unwrap();
     let byte = |index: usize| (index as u8).wrapping_mul(31).wrapping_add(seed);
-    match dtype.size() {
-        Some(size) => {
-            let bytes: Vec<u8> = (0..shape.elements() * size).map(byte).collect();
-            Tensor::fixed(dtype, shape, bytes.into()).unwrap()
-        }
-        None => {
-            let string = |index| vec![byte(index); index % 5].into();
-            let strings = (0..shape.elements()).map(string).collect();
-            Tensor::strings(shape, strings).unwrap()
-        }
+    if let Some(size) = dtype.size() {
+        let bytes: Vec<u8> = (0..shape.elements() * size).map(byte).collect();
+        Tensor::fixed(dtype, shape, bytes.into()).unwrap()
+    } else {
+        let string = |index| vec![byte(index); index % 5].into();
+        let strings = (0..shape.elements()).map(string).collect();
+        Tensor::strings(shape, strings).unwrap()
     }
 }
 
