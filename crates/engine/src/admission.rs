@@ -99,3 +99,7 @@ impl Drop for Permit {
             .fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+#[path = "admission_tests.rs"]
+mod tests;

@@ -165,7 +165,7 @@ impl Dispatcher {
         let own = call.known_cost();
         let wait = self.runners.expected_wait();
         // In this order: the first is seldom true, and the second costs more.
-        if own + wait <= left || (own <= left && self.is_inline(call)) {
+        if own.saturating_add(wait) <= left || (own <= left && self.is_inline(call)) {
             return Ok(());
         }
         let hopeless = self.hopeless.fetch_add(1, Ordering::Relaxed) + 1;

@@ -214,3 +214,7 @@ impl std::fmt::Debug for Runners {
         write!(formatter, "Runners({})", self.threads.len())
     }
 }
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

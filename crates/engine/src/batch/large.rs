@@ -223,3 +223,7 @@ fn join_output(answers: &[Answer], at: usize, rows: usize) -> Result<Tensor, Ser
     }
     Tensor::fixed(first.dtype(), shape, joined.freeze()).map_err(|_| lost())
 }
+
+#[cfg(test)]
+#[path = "large_tests.rs"]
+mod tests;

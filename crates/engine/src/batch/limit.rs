@@ -8,6 +8,9 @@ use crate::{Call, Curve, RunMode};
 /// Charged for a run of which nothing is known.
 const UNKNOWN_COST: Duration = Duration::from_millis(1);
 
+/// The most that a batch is taken to cost, so that sums of costs stay in bounds.
+const MOST_COST: Duration = Duration::from_hours(1);
+
 /// A curve speaks for a request whose rows have up to this many times the bytes that it
 /// was measured with; beyond, a row is another amount of work.
 const CURVE_REACH: usize = 2;
@@ -121,7 +124,8 @@ impl Call {
         match self.curve().filter(|_| self.is_batchable()) {
             Some(curve) => {
                 let full = curve.useful_rows().max(rows).max(1);
-                curve.expected(full).mul_f64(rows as f64 / full as f64)
+                let batch = curve.expected(full).min(MOST_COST);
+                batch.mul_f64(rows as f64 / full as f64)
             }
             None => self.model.cost(self.signature).share(self.bytes),
         }
@@ -136,11 +140,18 @@ impl Call {
         if cost.has_surprised() {
             return false;
         }
+        let rows = self.rows.unwrap_or(1);
         match (cost.expected(self.bytes), self.curve()) {
-            (Some(live), _) if live <= INLINE_LIMIT => true,
             (Some(live), _) if live > 4 * INLINE_LIMIT => false,
-            (_, Some(curve)) => curve.rows_within(INLINE_LIMIT) >= self.rows.unwrap_or(1),
-            (_, None) => false,
+            (_, Some(curve)) if curve.rows_within(INLINE_LIMIT) >= rows => true,
+            // It was measured a little slower; live runs in the pool say nothing of it here.
+            (Some(live), Some(curve)) => {
+                live <= INLINE_LIMIT
+                    && curve.mode(rows) == RunMode::Caller
+                    && curve.rows_within(4 * INLINE_LIMIT) >= rows
+            }
+            (Some(live), None) => live <= INLINE_LIMIT,
+            (None, _) => false,
         }
     }
 }

@@ -96,7 +96,7 @@ impl<R: Respond> Queue<R> {
         }
         self.pushed += 1;
         self.queued += 1;
-        self.backlog += lane.push(member, self.pushed);
+        self.backlog = self.backlog.saturating_add(lane.push(member, self.pushed));
     }
 
     /// The batch to run now, formed now. What nobody waits for any more, or whose deadline
