@@ -40,7 +40,7 @@ check: $(CORE) ## Check style, types and lints
 	cargo fmt --all --check
 	$(TIMEOUT) 1500 cargo clippy --workspace --all-targets --locked --quiet -- --deny warnings
 
-bench: $(CORE) models ## Measure against the floor and the seed's server; writes benchmarks/RESULTS.md
+bench: $(CORE) models ## Measure against the floor, the bare C API and the seed's server; writes benchmarks/RESULTS.md
 	$(TIMEOUT) 1800 $(VENV)/python benchmarks/run.py
 
 build: $(CORE) ## Build the wheel into dist/
@@ -50,7 +50,7 @@ models: .make/setup ## Build the models that tests and benchmarks use
 	@$(TIMEOUT) 600 $(VENV)/python tests/models/make_models.py
 
 clean: ## Remove everything that was built
-	rm -rf .venv .make target dist $(MODELS) $(CORE)
+	rm -rf .venv .make target dist $(MODELS) $(MODELS)-large $(CORE)
 
 # Dependencies and a first build, again when what is asked of them changes.
 .make/setup: pyproject.toml tools/setup.sh

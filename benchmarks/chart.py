@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-WIDTH = 860
-NAME_WIDTH = 360
+WIDTH = 920
+NAME_WIDTH = 410
 # For the figure behind the longest bar.
 FIGURE_WIDTH = 80
 BAR_HEIGHT = 20
@@ -35,7 +35,8 @@ class Bar:
 
 def draw(title: str, bars: Sequence[Bar]) -> str:
     """The bars in the order given, over powers of ten from below the smallest."""
-    first = math.floor(math.log10(min(bar.least for bar in bars)))
+    # A bar that begins at its own figure would look like none.
+    first = math.floor(math.log10(min(bar.least for bar in bars) / 2))
     last = max(first + 1, math.ceil(math.log10(max(bar.most for bar in bars))))
     height = TOP + ROW_HEIGHT * len(bars) + BOTTOM
     scale = (WIDTH - NAME_WIDTH - FIGURE_WIDTH) / (last - first)

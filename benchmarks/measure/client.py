@@ -119,7 +119,7 @@ def run(served: Model, pinned: Cores, plan: Plan, only: Sequence[str] = ()) -> M
             command += ["--concurrency", str(program.concurrency)]
             lane = Lane(program, command, pinned.load, expected)
             lanes.append(stack.enter_context(lane))
-        for lane in lanes:
+            # One after the other: most of them import TensorFlow first.
             lane.warm_up(plan.lap_seconds, START_SECONDS)
         measured = Measured(
             {lane.program.key: lane.program.title for lane in lanes},

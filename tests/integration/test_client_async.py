@@ -1,7 +1,9 @@
 """The client in asyncio."""
 
 import asyncio
+import gc
 import threading
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -99,6 +101,91 @@ async def test_close_ends_calls_under_way(server: StubServer) -> None:
         await task
     with pytest.raises(errors.FailedPreconditionError, match="the client is closed"):
         await client.predict(MODEL, X)
+
+
+async def test_each_gets_his_own_answer_among_cancelled_ones(server: StubServer) -> None:
+    async with tw.AsyncClient(server.address, timeout=60) as client:
+
+        async def call(number: int) -> bool:
+            value = np.full((1, 2), number, np.float32)
+            outputs = await client.predict(MODEL, {"x": value})
+            return bool((outputs["x"] == value).all())
+
+        tasks = [asyncio.create_task(call(number)) for number in range(300)]
+        await asyncio.sleep(0)
+        for task in tasks[::3]:
+            task.cancel()
+        await arrival(server, 50)
+        for task in tasks[1::3]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(results[2::3])
+        assert all(result is True or is_cancelled(result) for result in results)
+        assert all(is_cancelled(result) for result in results[::3])
+        await client.predict(MODEL, X)
+
+
+def is_cancelled(result: object) -> bool:
+    return isinstance(result, asyncio.CancelledError)
+
+
+async def test_calls_cancelled_before_they_are_sent_never_are(server: StubServer) -> None:
+    async with tw.AsyncClient(server.address) as client:
+        tasks = [asyncio.create_task(client.predict(MODEL, X)) for _ in range(20)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(is_cancelled(result) for result in results)
+        await client.predict(MODEL, X)
+    assert len(server.calls) == 1
+
+
+async def test_close_ends_all_calls_under_way(server: StubServer) -> None:
+    server.gate.clear()
+    client = tw.AsyncClient(server.address)
+    tasks = [asyncio.create_task(client.predict(MODEL, X)) for _ in range(50)]
+    await arrival(server, 50)
+    await client.close()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, errors.CancelledError) for result in results)
+
+
+async def test_both_clients_at_once(server: StubServer) -> None:
+    """Threads that wait and a loop that does not share what moves their bytes."""
+    with tw.Client(server.address, timeout=60) as waiting:
+        async with tw.AsyncClient(server.address, timeout=60) as client:
+
+            def wait(number: int) -> None:
+                value = np.full((1, 2), number, np.float32)
+                for _ in range(20):
+                    outputs = waiting.predict(MODEL, {"x": value})
+                    np.testing.assert_array_equal(outputs["x"], value)
+
+            threads = [asyncio.to_thread(wait, number) for number in range(4)]
+            calls = [client.predict(MODEL, X) for _ in range(100)]
+            await asyncio.gather(*threads, *calls)
+
+
+def test_many_loops_leave_nothing_open(server: StubServer) -> None:
+    """Each with calls under way when it ends."""
+    client = tw.AsyncClient(server.address, timeout=20)
+    server.gate.clear()
+
+    async def leave() -> None:
+        for _ in range(5):
+            asyncio.create_task(client.predict(MODEL, X))  # noqa: RUF006 (given up on purpose)
+        await asyncio.sleep(0.01)
+
+    def open_files() -> int:
+        gc.collect()
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    asyncio.run(leave())
+    before = open_files()
+    for _ in range(30):
+        asyncio.run(leave())
+    assert open_files() <= before + 10
 
 
 def test_one_client_in_several_loops(server: StubServer) -> None:

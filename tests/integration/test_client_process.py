@@ -93,6 +93,14 @@ FORKS = {
             await asyncio.gather(*tasks)
         asyncio.run(calls())
         """,
+    "a loop of the child's": """
+        async def call(client):
+            await asyncio.gather(*(client.predict("echo", X) for _ in range(5)))
+        awaited = tw.AsyncClient(address, timeout=15)
+        asyncio.run(call(awaited))
+        in_child(lambda: asyncio.run(call(awaited)))
+        asyncio.run(call(awaited))
+        """,
     "closed in the child": """
         client.predict("echo", X)
         in_child(client.close)

@@ -34,6 +34,58 @@ def test_every_type(client: tw.Client, dtype: str, shape: tuple[int, ...]) -> No
     np.testing.assert_array_equal(output, array)
 
 
+LAYOUTS = {
+    "in order": np.arange(6, dtype=np.int32).reshape(2, 3),
+    "in Fortran's order": np.asfortranarray(np.arange(6, dtype=np.int32).reshape(2, 3)),
+    "every second": np.arange(12, dtype=np.float64)[::2],
+    "backwards": np.arange(6, dtype=np.int64)[::-1],
+    "of the other byte order": np.arange(6, dtype=">f4"),
+    "not aligned": np.frombuffer(b"_" + bytes(range(16)), np.float32, offset=1),
+    "read-only": np.frombuffer(bytes(range(16)), np.uint16),
+    "of odd bools": np.frombuffer(b"\0\1\2\xff", np.bool_),
+    "a subclass": np.arange(4, dtype=np.float32).view(np.recarray),
+    "long long": np.arange(4, dtype=np.longlong),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_short_way_and_the_long_one_agree(client: tw.Client, layout: str) -> None:
+    array = LAYOUTS[layout]
+    short = client.predict(MODEL, {"x": array})["x"]
+    long = client.predict(MODEL, {"x": array}, metadata={})["x"]
+    assert short.dtype == long.dtype and short.shape == long.shape == array.shape
+    np.testing.assert_array_equal(short, long)
+    np.testing.assert_array_equal(short, array)
+
+
+@pytest.mark.parametrize("outputs", [None, [], ["b"], ("b", "a"), ["a", "nope"]])
+def test_outputs_come_in_the_same_order_both_ways(client: tw.Client, outputs: Any) -> None:
+    arrays = {"b": np.ones(2, np.int64), "a": np.ones(2, np.float32), "s": np.array([b"t"])}
+    short = client.predict(MODEL, {name: arrays[name] for name in "ba"}, outputs=outputs)
+    long = client.predict(
+        MODEL, {name: arrays[name] for name in "ba"}, outputs=outputs, metadata={}
+    )
+    assert list(short) == list(long)
+
+
+def test_wrong_arguments_are_told_the_same_way(client: tw.Client) -> None:
+    array = np.ones((1, 2), np.float32)
+    for arguments in [
+        {"version": True},
+        {"version": -1},
+        {"outputs": "x"},
+        {"outputs": [1]},
+        {"signature": 1},
+        {"timeout": -1},
+    ]:
+        told = []
+        for way in ({}, {"metadata": {}}):
+            with pytest.raises(InvalidArgumentError) as raised:
+                client.predict(MODEL, {"x": array}, **arguments, **way)
+            told.append(str(raised.value))
+        assert told[0] == told[1]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16"])
 def test_special_floats(client: tw.Client, dtype: str) -> None:
     values = [np.nan, np.inf, -np.inf, -0.0, 1e-7]

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
@@ -15,7 +15,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// Reads one request to its end and sends it back; an error is the connection's own.
 pub(crate) async fn echo(request: Request<Incoming>) -> Result<Response<Echo>, hyper::Error> {
     let message = read(request.into_body()).await?;
-    let mut response = Response::new(Echo::Message(message));
+    let mut response = Response::new(message);
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/grpc"),
@@ -23,33 +23,30 @@ pub(crate) async fn echo(request: Request<Incoming>) -> Result<Response<Echo>, h
     Ok(response)
 }
 
-/// The body's bytes, without a copy where they came in one frame.
-async fn read(mut body: Incoming) -> Result<Bytes, hyper::Error> {
-    let mut whole = Bytes::new();
+/// All of the body, each part as it came: none is copied.
+async fn read(mut body: Incoming) -> Result<Echo, hyper::Error> {
+    let mut first = None;
+    let mut rest = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else {
-            continue;
-        };
-        if whole.is_empty() {
-            whole = data;
-        } else {
-            let mut joined = BytesMut::from(whole);
-            joined.extend_from_slice(&data);
-            whole = joined.freeze();
+        match frame?.into_data() {
+            Ok(data) if first.is_none() => first = Some(data),
+            Ok(data) => rest.push(data),
+            Err(_trailers) => {}
         }
     }
-    Ok(whole)
+    Ok(Echo {
+        next: first,
+        rest: rest.into_iter(),
+        is_done: false,
+    })
 }
 
-/// What is still to be sent of a reply.
+/// What is still to be sent of a reply: the message, then the trailers.
 #[derive(Debug)]
-pub(crate) enum Echo {
-    /// The message, then the trailers.
-    Message(Bytes),
-    /// The trailers.
-    Status,
-    /// Nothing.
-    Done,
+pub(crate) struct Echo {
+    next: Option<Bytes>,
+    rest: std::vec::IntoIter<Bytes>,
+    is_done: bool,
 }
 
 impl Body for Echo {
@@ -60,20 +57,19 @@ impl Body for Echo {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let (frame, next) = match std::mem::replace(&mut *self, Self::Done) {
-            Self::Message(message) => (Frame::data(message), Self::Status),
-            Self::Status => {
-                let mut trailers = HeaderMap::with_capacity(1);
-                trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
-                (Frame::trailers(trailers), Self::Done)
-            }
-            Self::Done => return Poll::Ready(None),
-        };
-        *self = next;
-        Poll::Ready(Some(Ok(frame)))
+        if let Some(data) = self.next.take() {
+            self.next = self.rest.next();
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if std::mem::replace(&mut self.is_done, true) {
+            return Poll::Ready(None);
+        }
+        let mut trailers = HeaderMap::with_capacity(1);
+        trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Done)
+        self.is_done
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
+use tokio::task::yield_now;
 
 use crate::address::Address;
 use crate::dial::Link;
@@ -69,8 +70,7 @@ impl Connection {
             State::Idle | State::Connecting(_) => return None,
         };
         if unwatched {
-            // Lets what the server sent meanwhile be read: perhaps a farewell.
-            tokio::task::yield_now().await;
+            read_what_came().await;
         }
         let ready = poll_fn(|context| Poll::Ready(link.sender.poll_ready(context))).await;
         if !matches!(ready, Poll::Ready(Err(_))) {
@@ -108,6 +108,17 @@ impl Connection {
         // Whole at all times: nothing is done under the lock that could panic half way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets what servers sent meanwhile be read: perhaps a farewell. A task of its own waits
+/// for it, since whoever drives, in whichever thread, looks at the sockets before it goes
+/// on with a task that made way, and has then queued the connections' tasks before it.
+async fn read_what_came() {
+    let _ = tokio::spawn(async {
+        yield_now().await;
+        yield_now().await;
+    })
+    .await;
 }
 
 impl State {

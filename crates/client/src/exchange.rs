@@ -51,8 +51,9 @@ pub(crate) async fn exchange(
     limit: usize,
 ) -> Result<(Bytes, HeaderMap), Broken> {
     let (response, mut body) = link.sender.send_request(head, false)?;
-    // All of it is in memory already: HTTP/2 sends it as the server's windows allow.
-    body.send_data(frame, true)?;
+    // All of it is in memory already: HTTP/2 sends it as the server's windows allow. If the
+    // connection has ended since, the response says why, and this does not.
+    let _ = body.send_data(frame, true);
     let response = response.await?;
     read(response, limit).await
 }

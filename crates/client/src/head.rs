@@ -19,7 +19,7 @@ const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 /// What a server behind a Unix socket is called.
 const LOCAL: &str = "localhost";
 
-/// Gives a timeout's number room for this many digits.
+/// The largest number that the timeout's eight digits hold.
 const MOST: u128 = 99_999_999;
 
 /// Makes the heads of requests to one address.
@@ -57,7 +57,7 @@ impl Heads {
         metadata: &UserMetadata,
         left: Option<Duration>,
     ) -> Request<()> {
-        // What can't be indexed by name is allocated once: these and a few of the user's.
+        // Room for gRPC's own and a few of the user's without growing.
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(TE, TRAILERS);
         headers.insert(CONTENT_TYPE, GRPC);

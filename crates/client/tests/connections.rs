@@ -96,21 +96,6 @@ fn a_farewell_costs_no_call() {
 }
 
 #[test]
-fn an_idle_connection_that_ended_is_made_again() {
-    let server = EchoServer::start(Manner::HangUp(1));
-    let channel = server.channel(0);
-    for calls in 1..=3 {
-        echo_and_wait(&channel, "hello").unwrap();
-        let started = Instant::now();
-        while server.hung_up.load(Ordering::SeqCst) < calls {
-            assert!(started.elapsed() < Duration::from_secs(10));
-            thread::yield_now();
-        }
-    }
-    assert_eq!(server.connections.load(Ordering::SeqCst), 3);
-}
-
-#[test]
 fn resets_are_told_by_their_reason() {
     for (reason, code) in [
         (Reason::REFUSED_STREAM, Code::Unavailable),

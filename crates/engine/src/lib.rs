@@ -16,7 +16,7 @@ mod registry;
 pub use registry::{ModelSelector, Registry, State, Version, VersionStatus};
 
 mod signature;
-pub use signature::{DEFAULT_SIGNATURE, InputSource, Signature, TensorSpec};
+pub use signature::{DEFAULT_SIGNATURE, InputSource, InputSources, Signature, TensorSpec};
 
 mod model;
 pub use model::ServedModel;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smallvec::SmallVec;
 use tensor::{DType, Tensor};
 
 use crate::{Outputs, ServeError};
@@ -33,6 +34,9 @@ pub enum InputSource {
     Default,
 }
 
+/// One for each of a signature's inputs, in their order.
+pub type InputSources = SmallVec<[InputSource; 8]>;
+
 /// A named way to run a model.
 #[derive(Clone, Debug)]
 pub struct Signature {
@@ -55,13 +59,13 @@ pub struct Signature {
 impl Signature {
     /// Finds each of the signature's inputs among a request's `names` (each name
     /// once), or its default.
-    pub fn bind_inputs(&self, names: &[&str]) -> Result<Vec<InputSource>, ServeError> {
+    pub fn bind_inputs(&self, names: &[&str]) -> Result<InputSources, ServeError> {
         let fewer_is_fine = !self.defaults.is_empty();
         let sizes_agree = names.len() == self.inputs.len();
         if !sizes_agree && (names.len() > self.inputs.len() || !fewer_is_fine) {
             return Err(self.count_mismatch(names));
         }
-        let mut sources = Vec::with_capacity(self.inputs.len());
+        let mut sources = InputSources::with_capacity(self.inputs.len());
         for input in &self.inputs {
             match names.iter().position(|name| *name == input.alias) {
                 Some(position) => sources.push(InputSource::Request(position)),
@@ -91,7 +95,7 @@ impl Signature {
     /// the default.
     pub fn gather<E>(
         &self,
-        sources: Vec<InputSource>,
+        sources: InputSources,
         mut given: impl FnMut(&TensorSpec, usize) -> Result<Tensor, E>,
     ) -> Result<Vec<Tensor>, E> {
         let inputs = self.inputs.iter().zip(sources);
@@ -267,11 +271,11 @@ mod tests {
     fn defaults_fill_in_but_hide_no_wrong_name() {
         let signature = signature(&["a", "b"], &["b"]);
         assert_eq!(
-            signature.bind_inputs(&["a"]).unwrap(),
+            signature.bind_inputs(&["a"]).unwrap()[..],
             [InputSource::Request(0), InputSource::Default]
         );
         assert_eq!(
-            signature.bind_inputs(&["b", "a"]).unwrap(),
+            signature.bind_inputs(&["b", "a"]).unwrap()[..],
             [InputSource::Request(1), InputSource::Request(0)]
         );
         assert_eq!(

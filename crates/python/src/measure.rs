@@ -66,7 +66,7 @@ impl Meter {
         let whence = if is_kept {
             "measured at an earlier start".to_owned()
         } else {
-            format!("measured in {:.0?}", started.elapsed())
+            format!("measured in {} ms", started.elapsed().as_millis())
         };
         log::info!(
             "model {} version {} {whence}: {}",

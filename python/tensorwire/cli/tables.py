@@ -49,7 +49,7 @@ def empty_table(*titles: str) -> Table:
 
 def number_table(first: str, *numbers: str, text: tuple[str, ...] = ()) -> Table:
     """A table whose columns are a title, `text`, and numbers one below the other."""
-    table = _table(first, *text)
+    table = empty_table(first, *text)
     table.padding = (0, 1, 0, 0)
     table.columns[0].no_wrap = True
     for title in numbers:

@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use engine::{Clock, ServeError};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::{server_timing, timeout};
+
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// A call's metadata and when it arrived.
 pub(crate) struct Call {
@@ -39,7 +41,7 @@ impl Call {
     }
 
     fn deadline(&self) -> Result<Option<Instant>, ServeError> {
-        let Some(value) = self.headers.get("grpc-timeout") else {
+        let Some(value) = self.headers.get(TIMEOUT) else {
             return Ok(None);
         };
         let timeout = timeout::parse(value.as_bytes()).ok_or_else(|| {
@@ -59,7 +61,7 @@ impl Call {
     }
 
     /// A metadata value that is text.
-    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
+    pub(crate) fn metadata(&self, key: &HeaderName) -> Option<&str> {
         self.headers.get(key).and_then(|value| value.to_str().ok())
     }
 }

@@ -5,7 +5,9 @@ use std::io::Read;
 use bytes::Bytes;
 use engine::ServeError;
 use flate2::read::{GzDecoder, ZlibDecoder};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// What we can read, as gRPC's header lists it.
 pub(super) const ACCEPTED: HeaderValue = HeaderValue::from_static("identity,gzip,deflate");
@@ -24,7 +26,7 @@ pub(super) enum Compression {
 impl Compression {
     /// As the call's headers announce it.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, ServeError> {
-        let Some(name) = headers.get("grpc-encoding") else {
+        let Some(name) = headers.get(ENCODING) else {
             return Ok(Self::Identity);
         };
         match name.as_bytes() {

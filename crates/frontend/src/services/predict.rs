@@ -5,6 +5,7 @@ use engine::metrics::Tally;
 use engine::{
     Call as EngineCall, ModelSelector, Outputs, ServeError, ServedModel, Signature, Version,
 };
+use http::HeaderName;
 use smallvec::SmallVec;
 use tensor::Tensor;
 use wire::predict::{self, ModelSpec, PredictReply, PredictRequest, WireError};
@@ -16,7 +17,7 @@ use crate::grpc::{Call, Frame, Received};
 
 /// The metadata by which a caller asks for `tensor_content` in the reply. The default
 /// are typed values, as TensorFlow Serving's clients expect them.
-const ENCODING_KEY: &str = "tensorwire-encoding";
+const ENCODING_KEY: HeaderName = HeaderName::from_static("tensorwire-encoding");
 const ENCODING_TENSOR_CONTENT: &str = "tensor_content";
 
 /// A few bytes may declare a tensor of any size, all of one value. What a request's
@@ -50,7 +51,7 @@ fn read(
     tally.set_signature(index);
     let inputs = decode_inputs(signature, &request, message, app.max_message_bytes)?;
     let outputs = signature.bind_outputs(&request.output_filter)?;
-    let asked = || call.metadata(ENCODING_KEY) == Some(ENCODING_TENSOR_CONTENT);
+    let asked = || call.metadata(&ENCODING_KEY) == Some(ENCODING_TENSOR_CONTENT);
     let writer = PredictWriter {
         signature: index,
         outputs: outputs.clone(),
@@ -126,7 +127,7 @@ fn decode_inputs(
     message: &Bytes,
     limit: usize,
 ) -> Result<Vec<Tensor>, ServeError> {
-    let names: Vec<&str> = request.inputs.iter().map(|input| input.name).collect();
+    let names: SmallVec<[&str; 8]> = request.inputs.iter().map(|input| input.name).collect();
     let sources = signature.bind_inputs(&names)?;
     let mut room = limit.min(EXPANSION_FLOOR.max(EXPANSION_RATIO.saturating_mul(message.len())));
     signature.gather(sources, |input, position| {

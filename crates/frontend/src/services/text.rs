@@ -8,6 +8,7 @@ use engine::{
     Call as EngineCall, Clock, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError,
     ServedModel, Signature, Version,
 };
+use http::HeaderName;
 use tensor::Tensor;
 use wire::proto::prediction_service::{PredictionRequest, PredictionResponse};
 use wire::text::{InputForm, parse_inputs, write_outputs};
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::grpc::{self, Frame, Received};
 
 /// The metadata that names the model.
-const MODEL_KEY: &str = "model";
+const MODEL_KEY: HeaderName = HeaderName::from_static("model");
 
 /// Longest error message, in characters, its mark of having been cut included.
 const MESSAGE_LIMIT: usize = 1024;
@@ -31,7 +32,7 @@ pub(crate) fn prepare(
 ) -> Result<(EngineCall, Writer), Box<Refused>> {
     let message = received.message.clone();
     let request: PredictionRequest = grpc::decode(message, "prediction_service.PredictionRequest")?;
-    let name = received.call.metadata(MODEL_KEY);
+    let name = received.call.metadata(&MODEL_KEY);
     let name = name.or(app.default_model.as_deref());
     let clock = received.call.clock()?;
     match TextCall::new(&app.engine, name, &request.input_data, clock) {
