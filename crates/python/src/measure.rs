@@ -161,7 +161,12 @@ fn op_libraries(paths: &[PathBuf]) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// A list of `CostTuple`.
@@ -176,7 +181,12 @@ pub(crate) fn cost_tuples<'py>(
             let points = curve.map_or(&[][..], |curve| &curve.points);
             let point = |point: &Point| {
                 let is_pooled = point.mode() == RunMode::Pool;
-                (point.rows, seconds(point.caller), seconds(point.pool), is_pooled)
+                (
+                    point.rows,
+                    seconds(point.caller),
+                    seconds(point.pool),
+                    is_pooled,
+                )
             };
             let decision = model.decision(index);
             (
@@ -193,5 +203,5 @@ pub(crate) fn cost_tuples<'py>(
 }
 
 fn seconds(cost: Duration) -> Option<f64> {
-    (cost != Point::NEVER).then(|| cost.as_secs_f64())
+    (cost != Point::NEVER).then_some(cost.as_secs_f64())
 }

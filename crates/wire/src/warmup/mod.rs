@@ -22,7 +22,7 @@ pub fn predict_request(record: &Bytes) -> Result<Option<Bytes>, Malformed> {
     let Some(log) = last(record, PREDICT_LOG)? else {
         return Ok(None);
     };
-    Ok(last(&log, REQUEST)?)
+    last(&log, REQUEST)
 }
 
 /// The last of a message's fields of this number: of a field given twice it counts.
