@@ -161,7 +161,12 @@ fn op_libraries(paths: &[PathBuf]) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// A list of `CostTuple`.
@@ -198,5 +203,5 @@ pub(crate) fn cost_tuples<'py>(
 }
 
 fn seconds(cost: Duration) -> Option<f64> {
-    (cost != Point::NEVER).then(|| cost.as_secs_f64())
+    (cost != Point::NEVER).then_some(cost.as_secs_f64())
 }

@@ -188,8 +188,8 @@ mod tests {
             encoding: Some(Encoding::Name((*name).into())),
             ..TensorInfo::default()
         };
-        let named = names.iter().map(|name| ((*name).to_owned(), info(name)));
-        named.collect()
+        let entries = names.iter().map(|name| ((*name).to_owned(), info(name)));
+        entries.collect()
     }
 
     /// What a signature from `x:0` to `output` does.

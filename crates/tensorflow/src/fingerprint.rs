@@ -66,7 +66,7 @@ mod tests {
         let all = [
             fingerprint(path).unwrap(),
             write("saved_model.pb", b"a"),
-            write("saved_model.pb", &[7; 1_000_000]),
+            write("saved_model.pb", &vec![7; 1_000_000]),
             write("variables/variables.index", b"i"),
             write("assets.extra/tf_serving_warmup_requests", b"w"),
             write("variables/variables.index", b"j"),

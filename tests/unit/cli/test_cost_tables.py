@@ -20,8 +20,9 @@ UNTOUCHED = ("later", None, None, 0, [], None)
 
 def shown(*costs: tuple, terminal: bool = False) -> str:
     file = io.StringIO()
-    options = {"highlight": False, "color_system": None}
-    out = Console(file=file, width=120, force_terminal=terminal, **options)
+    out = Console(
+        file=file, width=120, force_terminal=terminal, highlight=False, color_system=None
+    )
     print_costs(out, costs_by_signature(costs))
     return file.getvalue()
 

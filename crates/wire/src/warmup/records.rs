@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn records_of_a_file() {
         assert_eq!(record(b"hello"), HELLO);
-        let file = [HELLO.to_vec(), record(b""), record(&[7; 100_000])].concat();
+        let file = [HELLO.to_vec(), record(b""), record(&vec![7; 100_000])].concat();
         let (records, error) = read(&file);
         assert!(error.is_none());
         assert_eq!(records.len(), 3);
