@@ -173,7 +173,8 @@ impl Dispatcher {
             return Ok(());
         }
         Err(ServeError::deadline_exceeded(format!(
-            "the request would have to wait about {} ms and then run for about {} ms, and its              deadline is in {} ms",
+            "the request would have to wait about {} ms and then run for about {} ms, and its \
+             deadline is in {} ms",
             wait.as_millis(),
             own.as_millis(),
             left.as_millis()
