@@ -44,6 +44,7 @@ HEALTHY = (
     "strings",
     "table",
     "utf16",
+    "work",
 )
 
 # TensorFlow's name of each element type that a request can carry.

@@ -1,4 +1,4 @@
-"""Models with state or with time: a counter, a run of a given length, a slow load."""
+"""Models with state or with time: a counter, runs of a given length, a slow load."""
 
 from pathlib import Path
 
@@ -48,6 +48,31 @@ class Sleep(tf.Module):
             return {"slept": tf.identity(milliseconds)}
 
 
+class Work(tf.Module):
+    """Works as many turns as the largest of its rows says, by rows and without state: a
+    model to batch. A row that says less than none fails, and all of its run with it.
+    """
+
+    @function(spec("x", tf.float32, [None, None]), spec("turns", tf.int32, [None]))
+    def __call__(self, x, turns):
+        check = tf.debugging.Assert(
+            tf.reduce_all(turns >= 0), ["turns must not be negative:", turns], summarize=8
+        )
+        with tf.control_dependencies([check]):
+            wanted = tf.reduce_max(turns)
+        start = tf.fill([64, 64], 0.5)
+        _, worked = tf.while_loop(
+            lambda turn, _: turn < wanted,
+            lambda turn, last: (turn + 1, tf.tanh(tf.matmul(last, last))),
+            (tf.constant(0), start),
+            parallel_iterations=1,
+        )
+        # Never so; but only who did the work knows.
+        failed = tf.math.is_nan(tf.reduce_sum(worked))
+        y = tf.where(failed, x, 2.0 * x + 1.0)
+        return {"y": y, "sum": tf.reduce_sum(y, axis=1)}
+
+
 class _SlowResource(tf.saved_model.experimental.TrackableResource):
     """A table whose initialisation, which TensorFlow runs at load, takes its time."""
 
@@ -92,4 +117,5 @@ def make(out: Path) -> None:
     counter = Counter()
     save(counter, out / "counter" / "1", {DEFAULT: counter.__call__, "read": counter.read})
     save(Sleep(), out / "sleep" / "1")
+    save(Work(), out / "work" / "1")
     save(SlowLoad(), out / "slow_load" / "1")
