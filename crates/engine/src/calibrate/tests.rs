@@ -345,7 +345,7 @@ fn noise_of_kernels_is_no_difference() {
 #[test]
 fn refused_inputs_leave_it_to_live_traffic() {
     let (measured, runs, _) =
-        Puppet::new(|_, _| Err(ServeError::invalid_argument("not these"))).measure();
+        Puppet::new(|_, _| Err(ServeError::invalid_argument("not these\nin node x"))).measure();
     assert_eq!(measured[0].curve, None);
     assert_eq!(
         measured[0].unmeasured.as_deref(),

@@ -85,7 +85,11 @@ impl Trial<'_> {
         match outcome {
             Ok(Ok(outputs)) => Ok((outputs, elapsed)),
             Ok(Err(error)) if error.kind() == Kind::DeadlineExceeded => Err(Failure::TooLong),
-            Ok(Err(error)) => Err(Failure::Refused(error.message().to_owned())),
+            Ok(Err(error)) => {
+                // What follows the first line says where in the graph.
+                let reason = error.message().lines().next().unwrap_or_default();
+                Err(Failure::Refused(reason.to_owned()))
+            }
             Err(_panic) => Err(Failure::Refused("the run panicked".to_owned())),
         }
     }
