@@ -87,9 +87,7 @@ def _run(only: Sequence[str], plan: Plan) -> Results:
     with contextlib.ExitStack() as stack:
         lanes = []
         for module in OURS.values():
-            running = stack.enter_context(
-                Running(module.contestant(served, wire), pinned.server)
-            )
+            running = stack.enter_context(Running(module.contestant(served, wire), pinned.server))
             lanes.append(rounds.Lane(running, pinned.load))
             exchange = lanes[-1].exchange
             entries[exchange.key] = Entry(exchange.title)

@@ -108,9 +108,9 @@ class Lane:
         requests = 4 * at_once
         while True:
             rate = h2load.load(self.target, self.shape, requests)
-            if requests / rate >= seconds / 2:
+            if requests / rate >= seconds:
                 return rate
-            requests = max(2 * requests, round(rate * seconds / at_once) * at_once)
+            requests = max(2 * requests, round(1.2 * rate * seconds / at_once) * at_once)
 
     def _processes(self) -> list[int]:
         if isinstance(self._server, RunningPeer):

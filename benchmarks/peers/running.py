@@ -1,5 +1,6 @@
 """A peer's processes: pinned, awaited, asked, stopped between its turns, and ended."""
 
+import os
 import signal
 import socket
 import sys
@@ -41,7 +42,13 @@ class RunningPeer:
         launched = ["taskset", "-c", str(core), sys.executable, str(LAUNCHER), place]
         self._core = core
         self._launch = [*launched, *start.command]
-        self._environment = dict(start.environment)
+        # As if its virtual environment were activated, and nothing else were there.
+        isolated = {
+            "VIRTUAL_ENV": str(python.parent.parent),
+            "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": "",
+        }
+        self._environment = {**isolated, **start.environment}
         self._process: Process | None = None
 
     @property

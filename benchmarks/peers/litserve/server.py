@@ -32,9 +32,7 @@ class SavedModelAPI(ls.LitAPI):
 
 if __name__ == "__main__":
     api = SavedModelAPI(sys.argv[1], max_batch_size=128, batch_timeout=0.002)
-    server = ls.LitServer(
-        api, accelerator="cpu", devices=1, workers_per_device=1, fast_queue=True
-    )
+    server = ls.LitServer(api, accelerator="cpu", devices=1, workers_per_device=1, fast_queue=True)
     server.run(
         host="127.0.0.1",
         port=int(sys.argv[2]),

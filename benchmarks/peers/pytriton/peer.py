@@ -22,7 +22,8 @@ def peer(model: Model) -> Peer:
             "`@batch` and `DynamicBatcher()` with `max_batch_size=128`; smaller batches and "
             "delays of 1 to 20 ms were slower",
             "one TensorFlow thread: there is one core",
-            "metrics off; this Python's own libpython by LD_LIBRARY_PATH, as its documentation says",
+            "metrics off; this Python's own libpython by LD_LIBRARY_PATH, as its documentation "
+            "says",
         ),
     )
 

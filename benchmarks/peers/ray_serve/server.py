@@ -50,9 +50,7 @@ def generate(work):
     if protoc.main([*command, "row.proto"]) != 0:
         sys.exit("protoc failed")
     sys.path.insert(0, work)
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [work, os.environ.get("PYTHONPATH")])
-    )
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [work, os.environ.get("PYTHONPATH")]))
 
 
 def main():

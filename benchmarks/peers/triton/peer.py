@@ -21,8 +21,8 @@ def peer(model: Model) -> Peer:
             "`execute` merges the requests of a batch and runs TensorFlow once for all of them; "
             "run one by one, as in Triton's smallest examples, they get a fraction of this",
             "one instance on the CPU and one TensorFlow thread: there is one core",
-            "the wheel has no Triton for every Python 3.11: its stub is given this Python's own "
-            "libpython by LD_LIBRARY_PATH, as the wheel's documentation says",
+            "its stub gets this Python's own libpython by LD_LIBRARY_PATH, as the wheel's "
+            "documentation says",
         ),
     )
 
