@@ -18,8 +18,8 @@ def peer(model: Model) -> Peer:
             "`@serve.batch(max_batch_size=128, batch_wait_timeout_s=0.01)` and "
             "`max_ongoing_requests=256`, so that the load fits in",
             "`RAY_SERVE_THROUGHPUT_OPTIMIZED=1`, as its performance guide advises",
-            "its own gRPC proxy: its HAProxy ingress (`RAY_SERVE_ENABLE_HA_PROXY=1`) was tried, and "
-            "under this load answered under 10 requests/s with the core idle",
+            "its own gRPC proxy: its HAProxy ingress (`RAY_SERVE_ENABLE_HA_PROXY=1`) was tried, "
+            "and under this load answered under 10 requests/s with the core idle",
             "one replica, one proxy and one TensorFlow thread: there is one core",
             "dashboard, usage statistics and access log off",
         ),
