@@ -23,6 +23,7 @@ from trouble import BenchmarkError
 # HTTP/1.1 has one request under way on a connection; as many are under way at once.
 LOAD_HTTP1 = h2load.Shape(LOAD.connections * LOAD.streams, 1)
 ALONE = h2load.Shape(1, 1)
+SETTLE_SECONDS = 1.5
 
 
 class Lane:
@@ -72,6 +73,11 @@ class Lane:
     def go_on(self) -> None:
         """Ends a stop, parents last: a child that lags could look dead to them."""
         tree.send(list(reversed(self._processes())), signal.SIGCONT)
+
+    def settle(self) -> None:
+        """A load whose replies are not counted: after its start or a stop a cluster may
+        first have to find its parts alive, and refuse meanwhile."""
+        h2load.warm_up(self.target, self.shape, SETTLE_SECONDS)
 
     def prepare(self, plan: Plan) -> None:
         """Warms up, and finds from that how many requests fill the time."""
@@ -148,6 +154,7 @@ def run(lanes: Sequence[Lane], cores: Cores, plan: Plan) -> dict[str, Outcome]:
             outcome = outcomes[lane.exchange.key]
             lane.go_on()
             try:
+                lane.settle()
                 if number == 0:
                     lane.prepare(plan)
                     continue

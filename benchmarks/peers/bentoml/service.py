@@ -20,6 +20,6 @@ class Mlp:
         loaded = tf.saved_model.load(os.environ["MODEL_PATH"])
         self.model = loaded.signatures["serving_default"]
 
-    @bentoml.api(batchable=True, max_batch_size=16, max_latency_ms=10_000)
+    @bentoml.api(batchable=True, max_batch_size=128, max_latency_ms=60_000)
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.model(x=tf.constant(x, dtype=tf.float32))["y"].numpy()
