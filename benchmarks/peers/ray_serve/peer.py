@@ -18,8 +18,8 @@ def peer(model: Model) -> Peer:
         choices=(
             "`@serve.batch(max_batch_size=128, batch_wait_timeout_s=0.01)` and "
             "`max_ongoing_requests=256`, so that the load fits in",
-            "`RAY_SERVE_THROUGHPUT_OPTIMIZED=1` and `RAY_SERVE_ENABLE_HA_PROXY=1`, as its guide to "
-            "high throughput advises: without HAProxy, through its proxy in Python, it gave a "
+            "`RAY_SERVE_THROUGHPUT_OPTIMIZED=1` and `RAY_SERVE_ENABLE_HA_PROXY=1`, as its guide "
+            "to high throughput advises: without HAProxy, through its proxy in Python, it gave a "
             "seventh",
             "one replica, one HAProxy thread and one TensorFlow thread: there is one core",
             "dashboard, usage statistics and access log off",
