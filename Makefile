@@ -16,7 +16,7 @@ TEST_ENV = TENSORWIRE_TENSORFLOW_DIR=$(TENSORFLOW_DIR) TENSORWIRE_TEST_MODELS=$(
 TIMEOUT := timeout --kill-after=10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python check bench build models clean
+.PHONY: help demo test test-rust test-python check bench bench-peers build models clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: $(CORE) ## Check style, types and lints
 
 bench: $(CORE) models ## Measure against the floor, the bare C API and the seed's server; writes benchmarks/RESULTS.md
 	$(TIMEOUT) 1800 $(VENV)/python benchmarks/run.py
+
+bench-peers: $(CORE) models ## Measure beside Triton, Ray Serve, BentoML, LitServe and MLServer; installs them first
+	$(TIMEOUT) 5400 $(VENV)/python benchmarks/run_peers.py
 
 build: $(CORE) ## Build the wheel into dist/
 	$(VENV)/maturin build --release --locked --out dist

@@ -1,0 +1,1 @@
+"""What people serve TensorFlow models with today, each in its own virtual environment."""
