@@ -11,7 +11,7 @@ use crate::batch::{self, How, Member};
 use crate::reply::lost;
 use crate::respond::{Outcome, Respond};
 use crate::runner::Runners;
-use crate::{Admission, Call, EngineOptions, ServeError};
+use crate::{Admission, Call, EngineOptions, Kind, ServeError};
 
 /// Bounds of the hint when to try again.
 const RETRY_HINT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(10));
@@ -62,6 +62,15 @@ impl Call {
 /// What a caller is told whose deadline passed; TensorFlow's own words for it.
 pub fn expired() -> ServeError {
     ServeError::deadline_exceeded("Timed out waiting for notification")
+}
+
+/// What ends a call at `now` that is not run: its deadline passed, or else nobody waits
+/// for its answer any more, and only those who count hear of this.
+pub(crate) fn why_dead(call: &Call, now: Instant) -> ServeError {
+    if call.has_expired(now) {
+        return expired();
+    }
+    ServeError::new(Kind::Cancelled, "the caller has gone away")
 }
 
 /// What an engine is doing.

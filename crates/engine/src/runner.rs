@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::batch::{self, How, Member, Waiter, answer_each, parts};
+use crate::dispatch::why_dead;
 use crate::queue::{Formed, Next, Queue};
 use crate::reply::Reply;
 use crate::respond::Outcome;
-use crate::{Call, ServeError, expired};
+use crate::{Call, ServeError};
 
 /// Bytes of stack for a thread that runs models: TensorFlow optimises a graph in the
 /// thread of its first run, and needs for a deep one what C programs usually have.
@@ -98,7 +99,8 @@ impl Runners {
 }
 
 fn answer_dead(dead: &mut Vec<Member<Waiter>>) {
-    answer_each(dead.drain(..), |_| Err(expired()));
+    let now = Instant::now();
+    answer_each(dead.drain(..), |call| Err(why_dead(call, now)));
 }
 
 impl Shared {

@@ -10,9 +10,10 @@ use tensor::Tensor;
 use super::merge::merge;
 use super::pad::{self, Plan};
 use super::split::{NotByRows, check_rows, split};
+use crate::dispatch::why_dead;
 use crate::metrics::BatchRows;
 use crate::respond::{Answer, Outcome, Respond};
-use crate::{Call, Kind, Run, RunMode, ServeError, Timings, expired, lost};
+use crate::{Call, Kind, Run, RunMode, ServeError, Timings, lost};
 
 /// A request in a batch, and who answers it.
 #[derive(Debug)]
@@ -57,8 +58,8 @@ fn answer_dead<R: Respond>(members: &mut Vec<Member<R>>, now: Instant) {
     if !members.iter_mut().any(|member| member.is_dead(now)) {
         return;
     }
-    let dead = members.extract_if(.., |member| member.is_dead(now));
-    answer_each(dead, |_| Err(expired()));
+    let gone = members.extract_if(.., |member| member.is_dead(now));
+    answer_each(gone, |call| Err(why_dead(call, now)));
 }
 
 /// Answers every one of them, even if an answer panics.
@@ -134,7 +135,8 @@ fn run_each<R: Respond>(members: &mut Vec<Member<R>>, how: How) {
         if many {
             began = Instant::now();
             if member.is_dead(began) {
-                return (member, Err(expired()));
+                let error = why_dead(&member.call, began);
+                return (member, Err(error));
             }
         }
         // What was faster in the pool as a batch may not be alone.

@@ -161,6 +161,7 @@ fn the_gone_and_the_expired_are_not_run() {
     run(&mut members, how());
     assert_eq!(model.rows_run(), [9]);
     let told = callers.told();
+    assert_eq!(refusal(&told[&1]).0, Kind::Cancelled);
     assert_eq!(refusal(&told[&2]).0, Kind::DeadlineExceeded);
     assert_eq!(outputs(&told[&0]), [rows_of_two(1, 1)]);
     assert_eq!(outputs(&told[&3]), [rows_of_two(8, 3)]);
