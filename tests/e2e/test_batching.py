@@ -27,7 +27,7 @@ NAMES = {
     "queued_work": "work",
     "queued_ragged": "ragged_inner",
     "queued_half": "half_plus_two",
-    "queued_strings": "strings",
+    "queued_shout": "shout",
     "alone": "work",
     "inline_work": "work",
 }
@@ -184,15 +184,14 @@ def test_a_signature_without_rows_in_its_outputs_runs_alone(
 
 
 def test_strings(server: ServerProcess, client: PredictionClient) -> None:
-    texts = [[f"TEXT {at}".encode(), b"X" * at] for at in range(16)]
+    texts = [[f"text {at}".encode(), b"x" * at] for at in range(16)]
     requests = [
-        predict_request("queued_strings", {"text": tf.make_tensor_proto(text)}, outputs=["lower"])
-        for text in texts
+        predict_request("queued_shout", {"text": tf.make_tensor_proto(text)}) for text in texts
     ]
-    before = batches(server, "queued_strings")
+    before = batches(server, "queued_shout")
     for call, text in zip(queue_up(server, client, requests), texts, strict=True):
-        assert arrays(call)["lower"].tolist() == [part.lower() for part in text]
-    ran = batches(server, "queued_strings") - before
+        assert arrays(call)["loud"].tolist() == [part.upper() + b"!" for part in text]
+    ran = batches(server, "queued_shout") - before
     assert ran.requests == len(texts) * ran.batches
 
 
