@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,19 +23,20 @@ from harness.server_process import ServerProcess, model_arguments
 RACES_A_ROUND = 2_500
 CHANNELS = 2
 TASKS_A_CHANNEL = 6
-# One of so many is let go on, and tells how long a call takes at the moment.
+# One of so many is let go on.
 UNCANCELLED = 8
 REQUESTS = 64
 
 
 @dataclass
 class Track:
-    """The races on one model: what is asked, how long it takes, how they ended."""
+    """The races on one model: what is asked, when it is cancelled, how the races ended."""
 
     model: str
     requests: Sequence[predict_pb2.PredictRequest]
     answers: Sequence[Sequence[float]]
-    usual: float = 0.005
+    # Seconds after which cancellations and completions win about as often.
+    even: float = 0.005
     ends: Counter = field(default_factory=Counter)
     left: int = 0
 
@@ -56,24 +56,25 @@ def tracks() -> list[Track]:
 async def race(
     stub: prediction_service_pb2_grpc.PredictionServiceStub, track: Track, dice: random.Random
 ) -> None:
-    """One call, cancelled at a moment between its start and a bit after its usual end."""
+    """One call, cancelled at a moment around its end."""
     at = dice.randrange(REQUESTS)
-    begun = time.monotonic()
     call = stub.Predict(track.requests[at], timeout=TIMEOUT_SECONDS)
     is_cancelled = False
-    if dice.randrange(UNCANCELLED):
-        await asyncio.sleep(dice.uniform(0, 1.3) * track.usual)
+    is_race = dice.randrange(UNCANCELLED) > 0
+    if is_race:
+        await asyncio.sleep(dice.uniform(0, 2) * track.even)
         is_cancelled = call.cancel()
     try:
         reply = await call
     except asyncio.CancelledError:
         assert is_cancelled
         track.ends["cancelled"] += 1
+        track.even *= 1.01
         return
     assert list(reply.outputs["y"].float_val) == track.answers[at]
     track.ends["answered"] += 1
-    if not is_cancelled:
-        track.usual += (time.monotonic() - begun - track.usual) / 16
+    if is_race:
+        track.even /= 1.01
 
 
 async def race_on(channel: grpc.aio.Channel, track: Track, seed: int) -> None:
@@ -137,7 +138,7 @@ async def test_cancelled_around_their_end(server: ServerProcess) -> None:
     for track in both:
         assert sum(track.ends.values()) == 2 * RACES_A_ROUND
         # Both sides won, or there was no race.
-        assert min(track.ends["cancelled"], track.ends["answered"]) >= RACES_A_ROUND / 10
+        assert min(track.ends["cancelled"], track.ends["answered"]) >= RACES_A_ROUND / 4
         counted = {
             code: found.total("tensorwire_requests_total", model=track.model, code=code)
             for code in ("OK", "CANCELLED")
@@ -146,10 +147,8 @@ async def test_cancelled_around_their_end(server: ServerProcess) -> None:
         everything = found.total("tensorwire_requests_total", model=track.model)
         assert everything == sum(counted.values())
         assert found.total("tensorwire_batch_failures_total", model=track.model) == 0
-        print(track.model, track.ends, counted, track.usual)
     # Where there is a queue, the server saw cancellations before it was done as well.
     assert counted["CANCELLED"] > 0
-    print(resident)
     after_first, after_second = resident
     assert after_second <= 1.03 * after_first + 4 * MIB
     client.is_well()
@@ -182,7 +181,6 @@ def test_cancelled_in_the_same_breath(server: ServerProcess) -> None:
         code: found.total("tensorwire_requests_total", code=code, **labels)
         for code in ("OK", "CANCELLED")
     }
-    print(counted)
     assert sum(counted.values()) == found.total("tensorwire_requests_total", **labels)
     assert counted["CANCELLED"] > 0
     client.is_well()
