@@ -20,6 +20,7 @@ from tensorflow_serving.apis import (  # noqa: F401
     get_model_status_pb2,
     model_service_pb2,
     predict_pb2,
+    prediction_log_pb2,
     prediction_service_pb2,
 )
 
