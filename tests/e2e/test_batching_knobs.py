@@ -1,5 +1,6 @@
 """TensorFlow Serving's batching parameters, by flag and by file, as its clients see them."""
 
+import signal
 from pathlib import Path
 
 import grpc
@@ -186,6 +187,21 @@ def test_a_full_batch_does_not_wait(models: Path, start) -> None:
         check_work(call, x)
     assert batches(process, "work") == Batches(1, 8, 4, 0, 0)
     process.stop()
+
+
+def test_a_stop_does_not_wait_for_a_batch_to_fill(models: Path, start) -> None:
+    process: ServerProcess = start(
+        *model_arguments({"work": models / "work"}),
+        "--max-batch-size=8",
+        "--batch-timeout=1h",
+        "--measure-budget=0",
+    ).wait_serving()
+    client = PredictionClient(process.channel())
+    call = client.prediction.Predict.future(work_request("work", rows_of(2, 0)), timeout=60)
+    wait_for(process, lambda now: now.queued == 1)
+    process.signal(signal.SIGTERM)
+    check_work(call, rows_of(2, 0))
+    assert process.wait() == 0
 
 
 def test_pad_variable_length_inputs(by_file: ServerProcess) -> None:

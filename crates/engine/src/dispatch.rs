@@ -152,6 +152,12 @@ impl Dispatcher {
         self.runners.submit(call)
     }
 
+    /// Has no batch wait any more to fill, for a server that stops: what waits is answered
+    /// within its grace.
+    pub fn hurry(&self) {
+        self.runners.hurry();
+    }
+
     /// What is under way.
     pub fn gauges(&self) -> Gauges {
         let in_flight = self.admission.in_flight();

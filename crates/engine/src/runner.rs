@@ -81,6 +81,12 @@ impl Runners {
         Duration::from_nanos(nanos / self.threads.len().max(1) as u64)
     }
 
+    /// Has no batch wait any more to fill.
+    pub(crate) fn hurry(&self) {
+        self.shared.lock().queue.hurry();
+        self.shared.work.notify_all();
+    }
+
     /// Answers what is dead in the queue, to make room.
     pub(crate) fn sweep(&self) {
         let mut dead = Vec::new();

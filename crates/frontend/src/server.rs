@@ -124,6 +124,7 @@ impl Server {
     /// several threads: all return at the same end, with the same answer.
     pub fn stop(&self, grace: Duration) -> bool {
         self.shared.drain.begin();
+        self.shared.engine.dispatcher.hurry();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = match std::mem::replace(&mut *state, State::Stopped(false)) {
             State::Serving(threads) => threads.end(grace),

@@ -55,6 +55,8 @@ pub(crate) struct Queue<R> {
     running: usize,
     /// What is expected of all that is queued.
     backlog: Duration,
+    /// Whether batches wait no more to fill.
+    hurries: bool,
     is_closed: bool,
 }
 
@@ -67,6 +69,7 @@ impl<R> Default for Queue<R> {
             queued: 0,
             running: 0,
             backlog: Duration::ZERO,
+            hurries: false,
             is_closed: false,
         }
     }
@@ -164,8 +167,14 @@ impl<R: Respond> Queue<R> {
         }
     }
 
+    /// Waits no more for batches to fill, from now on.
+    pub(crate) fn hurry(&mut self) {
+        self.hurries = true;
+    }
+
     /// Refuses what comes from now on, and waits no more for batches to fill.
     pub(crate) fn close(&mut self) {
+        self.hurry();
         self.is_closed = true;
     }
 
@@ -190,7 +199,7 @@ impl<R: Respond> Queue<R> {
 
     /// The lane and its group whose turn it is.
     fn choose(&self, now: Instant) -> Ready<(LaneId, u64)> {
-        let now = (!self.is_closed).then_some(now);
+        let now = (!self.hurries).then_some(now);
         let mut wait = Ready::Never;
         let mut best: Option<(u64, u64, LaneId, u64)> = None;
         for (id, lane) in &self.lanes {

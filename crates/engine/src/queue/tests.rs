@@ -201,6 +201,20 @@ fn a_closed_queue_waits_for_nothing_and_takes_nothing() {
 }
 
 #[test]
+fn a_queue_in_a_hurry_waits_for_nothing_and_goes_on() {
+    let model = PuppetModel::echoes(Batching {
+        batch_timeout: Some(5 * MILLI),
+        ..at_most(4)
+    });
+    let mut bench = Bench::new();
+    bench.push(model.rows(1, 1));
+    bench.queue.hurry();
+    assert_eq!(bench.run(), [1]);
+    bench.push(model.rows(2, 1));
+    assert_eq!(bench.run(), [2]);
+}
+
+#[test]
 fn signatures_filters_and_shapes_are_kept_apart_and_the_oldest_goes_first() {
     let model = PuppetModel::echoes(Batching::default());
     let mut bench = Bench::new();
