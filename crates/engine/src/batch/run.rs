@@ -58,7 +58,15 @@ fn answer_dead<R: Respond>(members: &mut Vec<Member<R>>, now: Instant) {
         return;
     }
     let dead = members.extract_if(.., |member| member.is_dead(now));
-    answer_each(dead, |_| Err(expired()));
+    answer_each(dead, |call| Err(why_dead(call, now)));
+}
+
+/// What a request is told, and counted as, that is not run.
+fn why_dead(call: &Call, now: Instant) -> ServeError {
+    if call.has_expired(now) {
+        return expired();
+    }
+    ServeError::new(Kind::Cancelled, "the caller has gone away")
 }
 
 /// Answers every one of them, even if an answer panics.
@@ -134,7 +142,8 @@ fn run_each<R: Respond>(members: &mut Vec<Member<R>>, how: How) {
         if many {
             began = Instant::now();
             if member.is_dead(began) {
-                return (member, Err(expired()));
+                let reason = why_dead(&member.call, began);
+                return (member, Err(reason));
             }
         }
         // What was faster in the pool as a batch may not be alone.
@@ -207,7 +216,11 @@ fn attempt<R>(
         },
         execute,
     );
-    let shares = share(members, outputs, plan)?;
+    let share = AssertUnwindSafe(|| share(members, outputs, plan));
+    let shares = catch_unwind(share).unwrap_or_else(|_panic| {
+        log::error!("splitting the outputs of {:?} panicked", call.model);
+        Err(Failure::Run(lost()))
+    })?;
     let timings = Timings {
         merge: merged - began,
         execute,
