@@ -249,9 +249,9 @@ impl<'a> Attempts<'a> {
                 Err(failure) => failure,
             };
             // A server may ask for any pause, one that no clock reaches too.
+            let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
             let too_late = |pause: &Duration| {
-                let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
-                !waiting && self.deadline.is_some_and(|deadline| *pause >= left(deadline))
+                !waiting && self.deadline.map(left).is_some_and(|left| *pause >= left)
             };
             let pause = retries.pause_after(&failure);
             let Some(pause) = pause.filter(|pause| !too_late(pause)) else {
