@@ -99,6 +99,17 @@ def test_server_says_never(server: StubServer) -> None:
     assert len(server.calls) == 1
 
 
+def test_a_pause_beyond_any_clock_is_too_long(server: StubServer) -> None:
+    pushback = (("grpc-retry-pushback-ms", str(2**64 - 1)),)
+    server.refusals.append(Refusal(grpc.StatusCode.UNAVAILABLE, "later", trailing=pushback))
+    with (
+        tw.Client(server.address, retry=QUICK) as client,
+        pytest.raises(errors.UnavailableError, match="later"),
+    ):
+        client.predict(MODEL, X, timeout=20)
+    assert len(server.calls) == 1
+
+
 def test_no_pause_beyond_the_deadline(server: StubServer) -> None:
     server.refusals.append(Refusal(grpc.StatusCode.UNAVAILABLE, "later"))
     slow = tw.Retry(initial_backoff=60, max_backoff=60)

@@ -248,9 +248,10 @@ impl<'a> Attempts<'a> {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
+            // A server may ask for any pause, one that no clock reaches too.
+            let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
             let too_late = |pause: &Duration| {
-                let after = Instant::now() + *pause;
-                !waiting && self.deadline.is_some_and(|deadline| after >= deadline)
+                !waiting && self.deadline.map(left).is_some_and(|left| *pause >= left)
             };
             let pause = retries.pause_after(&failure);
             let Some(pause) = pause.filter(|pause| !too_late(pause)) else {

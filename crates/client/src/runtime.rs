@@ -153,11 +153,13 @@ impl Crew {
         let mut seen = self.calls.load(Ordering::SeqCst);
         let mut pause = QUIET;
         loop {
-            // Ends early for a future of `spawn`.
-            thread::park_timeout(pause);
+            // Before the pause as well: a future that was spawned while the keeper still
+            // seemed to drive wakes nobody.
             if self.spawned.load(Ordering::SeqCst) > 0 {
                 return;
             }
+            // Ends early for a future of `spawn`.
+            thread::park_timeout(pause);
             let calls = self.calls.load(Ordering::SeqCst);
             let somebody_drives = self.waiting.load(Ordering::SeqCst) > 0;
             if calls == seen && !somebody_drives {

@@ -23,7 +23,8 @@ pub struct Call {
     pub(crate) arrived: Instant,
     /// When it was checked: the queue begins.
     pub(crate) checked: Instant,
-    /// The size of the first dimension, if all inputs have the same one.
+    /// The size of the first dimension, if all inputs have the same one and there is
+    /// something in it.
     pub(crate) rows: Option<usize>,
     /// What its inputs take.
     pub(crate) bytes: usize,
@@ -88,6 +89,10 @@ impl Call {
             Data::Strings(strings) => strings.iter().map(|string| string.len() + 24).sum(),
         };
         self.bytes = self.inputs.iter().map(size).sum();
+        // Rows without an element cost nothing to declare: 2^61 of them fit in a few bytes
+        // of message. Only what takes memory is counted, shared out and split by rows, so
+        // that no sum of rows can overflow.
+        self.rows = self.rows.filter(|rows| *rows == 0 || self.bytes > 0);
     }
 
     /// Whether it may share a batch with others of its group.
@@ -112,7 +117,8 @@ impl Call {
         self.deadline
     }
 
-    /// Rows: the size of the first dimension, if all inputs have the same one.
+    /// Rows: the size of the first dimension, if all inputs have the same one and there is
+    /// something in it.
     pub fn rows(&self) -> Option<usize> {
         self.rows
     }

@@ -1,6 +1,7 @@
 //! The threads that run what would hold an I/O thread up. A free one takes the next
 //! batch, which is formed at that moment: while all are busy, batches grow.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -143,7 +144,11 @@ impl Shared {
                 mode: members[0].call.mode(rows),
                 is_timed: true,
             };
-            batch::run(&mut members, how);
+            // The thread outlives it, and the ticket is given back; members that are left
+            // unanswered answer for themselves when they are dropped.
+            if catch_unwind(AssertUnwindSafe(|| batch::run(&mut members, how))).is_err() {
+                log::error!("running a batch panicked");
+            }
             self.lock().queue.finished(&ticket, formed.elapsed());
         }
     }

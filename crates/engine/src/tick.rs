@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crate::batch::{self, GroupOf, How, Limit, Member};
@@ -64,10 +65,14 @@ impl<R: Respond> Tick<R> {
         self.used == 0
     }
 
-    /// Runs and answers everything gathered.
+    /// Runs and answers everything gathered. A panic is no end of the thread's ticks: those
+    /// that it leaves unanswered answer for themselves when they are dropped.
     pub fn run(&mut self) {
-        for at in 0..self.used {
-            self.run_group(at);
+        let run_all = AssertUnwindSafe(|| (0..self.used).for_each(|at| self.run_group(at)));
+        if catch_unwind(run_all).is_err() {
+            log::error!("running a tick's requests panicked");
+            *self = Self::default();
+            return;
         }
         self.used = 0;
         self.last = 0;

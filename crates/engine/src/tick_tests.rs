@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,51 @@ fn a_tick_can_be_used_again() {
         assert_eq!(callers.told().len(), 2);
     }
     assert_eq!(model.rows_run(), [2, 2, 2]);
+}
+
+#[test]
+fn rows_of_nothing_are_not_counted() {
+    // 8 times 2^61 is 0 in 64 bits: a batch of any limit holds that.
+    let model = quick();
+    let empty = || model.call(vec![fixed(&[1 << 61, 0], &[])]);
+    assert_eq!(empty().rows(), None);
+    run_all((0..8).map(|_| empty()));
+    assert_eq!(model.seen().len(), 8);
+    let none = model.call(vec![fixed(&[0, 2], &[])]);
+    assert_eq!(none.rows(), Some(0));
+}
+
+/// Panics when it is asked, and counts its ends.
+struct Touchy<'a>(&'a Cell<usize>);
+
+impl Respond for Touchy<'_> {
+    fn is_gone(&mut self) -> bool {
+        panic!("touchy");
+    }
+
+    fn respond(self, _outcome: Outcome) {}
+}
+
+impl Drop for Touchy<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+#[test]
+fn a_panic_ends_no_later_tick_and_keeps_no_request() {
+    let model = quick();
+    let ended = Cell::new(0);
+    let mut tick = Tick::default();
+    for _ in 0..2 {
+        ended.set(0);
+        tick.push(model.rows(1, 1), Touchy(&ended));
+        tick.push(model.rows(1, 2), Touchy(&ended));
+        tick.push(model.call(vec![fixed(&[1, 3], &[1; 3])]), Touchy(&ended));
+        tick.run();
+        assert!(tick.is_empty());
+        assert_eq!(ended.get(), 3);
+    }
 }
 
 #[test]

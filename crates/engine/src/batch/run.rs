@@ -209,7 +209,11 @@ fn attempt<R>(
         },
         execute,
     );
-    let shares = share(members, outputs, plan)?;
+    let share = AssertUnwindSafe(|| share(members, outputs, plan));
+    let shares = catch_unwind(share).unwrap_or_else(|_panic| {
+        log::error!("splitting the outputs of {:?} panicked", call.model);
+        Err(Failure::Run(lost()))
+    })?;
     let timings = Timings {
         merge: merged - began,
         execute,
