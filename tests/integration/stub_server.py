@@ -82,10 +82,10 @@ class StubServer:
         self.health = _Health()
         if with_health:
             health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
-        self.port = self._server.add_insecure_port(f"localhost:{port}")
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         if socket:
             self._server.add_insecure_port(socket)
-        self.address = f"localhost:{self.port}"
+        self.address = f"127.0.0.1:{self.port}"
 
     def add_text_service(self, messages: Any, stubs: Any) -> None:
         """Offers the text service too: it answers with the text, or its model's name."""

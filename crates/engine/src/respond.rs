@@ -2,7 +2,7 @@
 
 use tensor::Tensor;
 
-use crate::{ServeError, Timings};
+use crate::{Permit, ServeError, Timings};
 
 /// A request's outputs in the order it asked for them, and where the time went.
 #[derive(Debug)]
@@ -11,6 +11,9 @@ pub struct Answer {
     pub outputs: Vec<Tensor>,
     /// What is known when the engine is done with it.
     pub timings: Timings,
+    /// Its share of the limits, to be held until its reply has been sent: replies that
+    /// nobody reads take memory too.
+    pub permit: Option<Permit>,
 }
 
 /// An answer, or why there is none.

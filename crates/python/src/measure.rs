@@ -59,7 +59,8 @@ impl Meter {
             .and_then(|(store, key)| store.read(key, model));
         let is_kept = kept.is_some();
         let measured = kept.unwrap_or_else(|| self.measure_now(model, path));
-        if let Some((store, key)) = store.filter(|_| !is_kept) {
+        let is_final = !measured.iter().any(|each| each.is_provisional);
+        if let Some((store, key)) = store.filter(|_| !is_kept && is_final) {
             store.write(&key, model, &measured);
         }
         model.learn(measured);

@@ -120,7 +120,7 @@ impl Part {
     fn settle(&mut self, outcome: Outcome) {
         self.is_answered = true;
         let mut joint = self.joint();
-        let outcome = match outcome {
+        let mut outcome = match outcome {
             Err(error) => Err(error),
             Ok(answer) => {
                 joint.answers[self.index] = Some(answer);
@@ -133,7 +133,12 @@ impl Part {
             }
         };
         let reply = joint.reply.take();
-        drop((joint.permit.take(), joint));
+        let permit = joint.permit.take();
+        drop(joint);
+        match &mut outcome {
+            Ok(answer) => answer.permit = permit,
+            Err(_) => drop(permit),
+        }
         if let Some(reply) = reply {
             reply.respond(outcome);
         }
@@ -165,6 +170,7 @@ fn join(answers: &[Answer]) -> Outcome {
     for Answer {
         outputs,
         timings: part,
+        ..
     } in answers
     {
         check_rows(outputs, part.rows)
@@ -186,6 +192,7 @@ fn join(answers: &[Answer]) -> Outcome {
     Ok(Answer {
         outputs: outputs.collect::<Result<_, _>>()?,
         timings,
+        permit: None,
     })
 }
 

@@ -29,6 +29,7 @@ fn a_large_request_is_split_and_joined() {
     let mut rows = model.rows_run();
     rows.sort_unstable();
     assert_eq!(rows, [2, 4, 4]);
+    drop(answer);
     assert_eq!(dispatcher.gauges().requests, 0);
 }
 

@@ -77,9 +77,12 @@ fn answer_all<R: Respond>(mut answers: impl Iterator<Item = (Member<R>, Outcome)
     let mut is_done = false;
     while !is_done {
         let respond_all = AssertUnwindSafe(|| {
-            for (Member { call, respond }, outcome) in answers.by_ref() {
-                // First of all its share of the limits is given back, so that who has the
-                // answer can send the next request.
+            for (Member { mut call, respond }, mut outcome) in answers.by_ref() {
+                // Its share of the limits stays with the answer; without one it is given
+                // back first, so that who knows of it can send the next request.
+                if let Ok(answer) = &mut outcome {
+                    answer.permit = call.permit.take();
+                }
                 drop(call);
                 respond.respond(outcome);
             }
@@ -159,7 +162,12 @@ fn run_alone<R>(member: &Member<R>, how: How, began: Instant) -> Outcome {
         Ok(ran) => {
             let timings = ran.timings_of(&member.call);
             let outputs = ran.shares.into_iter().next().unwrap_or_default();
-            Ok(Answer { outputs, timings })
+            let permit = None;
+            Ok(Answer {
+                outputs,
+                timings,
+                permit,
+            })
         }
         Err(Failure::Run(error)) => Err(error),
         Err(Failure::NotByRows(reason)) => Err(ServeError::failed_precondition(reason.to_string())),
@@ -272,7 +280,13 @@ fn deliver<R: Respond>(members: &mut Vec<Member<R>>, mut ran: Ran) {
     let shares = std::mem::take(&mut ran.shares);
     answer_all(members.drain(..).zip(shares).map(|(member, outputs)| {
         let timings = ran.timings_of(&member.call);
-        (member, Ok(Answer { outputs, timings }))
+        let permit = None;
+        let answer = Answer {
+            outputs,
+            timings,
+            permit,
+        };
+        (member, Ok(answer))
     }));
 }
 

@@ -29,6 +29,9 @@ pub struct Measured {
     pub alone: Option<String>,
     /// Why there is no curve; a clause.
     pub unmeasured: Option<String>,
+    /// Whether there was no time to see if its rows are independent, so that its requests
+    /// run alone for now: another start may have the time, and must not find this kept.
+    pub is_provisional: bool,
 }
 
 /// One model is measured at a time.
@@ -99,7 +102,10 @@ fn measure(trial: &Trial<'_>, signature: &Signature, recorded: Option<Sample>) -
             Verdict::Independent => {}
             Verdict::Alone(reason) => measured.alone = Some(reason),
             // Larger batches than one row are then neither known to be right nor measured.
-            Verdict::Unknown => most = 1,
+            Verdict::Unknown => {
+                most = 1;
+                measured.is_provisional = true;
+            }
         }
     }
     let climbed = trial

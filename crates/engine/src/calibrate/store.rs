@@ -168,6 +168,7 @@ impl Entry {
             curve: (!points.is_empty()).then_some(Curve { points, row_bytes }),
             alone: self.alone,
             unmeasured: self.unmeasured,
+            is_provisional: false,
         })
     }
 }

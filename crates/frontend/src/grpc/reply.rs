@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BufMut, Bytes};
-use engine::{ServeError, Timings};
+use engine::{Permit, ServeError, Timings};
 use h2::SendStream;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -65,24 +65,31 @@ pub(crate) struct Outgoing {
     /// The first that is still to be sent.
     next: usize,
     remaining: usize,
+    _hold: Hold,
+}
+
+/// What a request holds until its reply has been sent.
+#[derive(Default)]
+pub(crate) struct Hold {
     _in_flight: Option<InFlight>,
+    permit: Option<Permit>,
 }
 
 impl Outgoing {
-    fn new(frame: Frame, in_flight: Option<InFlight>) -> Self {
-        Self::of(frame.segments.into_pieces(), in_flight)
+    fn new(frame: Frame, hold: Hold) -> Self {
+        Self::of(frame.segments.into_pieces(), hold)
     }
 
-    fn page(page: Bytes, in_flight: Option<InFlight>) -> Self {
-        Self::of(smallvec![page], in_flight)
+    fn page(page: Bytes, hold: Hold) -> Self {
+        Self::of(smallvec![page], hold)
     }
 
-    fn of(pieces: SmallVec<[Bytes; 2]>, in_flight: Option<InFlight>) -> Self {
+    fn of(pieces: SmallVec<[Bytes; 2]>, hold: Hold) -> Self {
         Self {
             remaining: pieces.iter().map(Bytes::len).sum(),
             pieces,
             next: 0,
-            _in_flight: in_flight,
+            _hold: hold,
         }
     }
 }
@@ -127,7 +134,7 @@ pub(crate) type Replies = mpsc::Sender<Result<Frame, ServeError>>;
 /// INTERNAL.
 pub(crate) struct Responder {
     respond: Option<SendResponse<Outgoing>>,
-    in_flight: Option<InFlight>,
+    hold: Hold,
 }
 
 impl Responder {
@@ -135,7 +142,10 @@ impl Responder {
     pub(crate) fn new(respond: SendResponse<Outgoing>, in_flight: Option<InFlight>) -> Self {
         Self {
             respond: Some(respond),
-            in_flight,
+            hold: Hold {
+                _in_flight: in_flight,
+                permit: None,
+            },
         }
     }
 
@@ -155,15 +165,18 @@ impl Responder {
 
     /// Answers with one message, or an error. A client that has gone away is no error.
     pub(crate) fn finish(self, outcome: Result<Frame, ServeError>) {
-        self.finish_timed(outcome, None);
+        self.finish_held(outcome, None, None);
     }
 
-    /// The same, with timings for a caller who asked for them.
-    pub(crate) fn finish_timed(
-        self,
+    /// The same, with timings for a caller who asked for them, and what the request holds
+    /// of the limits until its reply has been sent.
+    pub(crate) fn finish_held(
+        mut self,
         outcome: Result<Frame, ServeError>,
         timings: Option<&Timings>,
+        permit: Option<Permit>,
     ) {
+        self.hold.permit = permit;
         match outcome {
             Ok(frame) => self.succeed(frame, timings),
             Err(error) => self.fail(&error),
@@ -174,7 +187,7 @@ impl Responder {
         let Some(mut stream) = self.begin() else {
             return;
         };
-        let outgoing = Outgoing::new(frame, self.in_flight.take());
+        let outgoing = Outgoing::new(frame, std::mem::take(&mut self.hold));
         if stream.send_data(outgoing, false).is_ok() {
             let mut trailers = trailers(None);
             if let Some(timings) = timings {
@@ -207,7 +220,7 @@ impl Responder {
         if let Ok(mut stream) = respond.send_response(head, is_empty)
             && !is_empty
         {
-            let _ = stream.send_data(Outgoing::page(body, self.in_flight.take()), true);
+            let _ = stream.send_data(Outgoing::page(body, std::mem::take(&mut self.hold)), true);
         }
     }
 
@@ -270,7 +283,7 @@ async fn send_all(
 
 /// `None` if the client has gone away.
 async fn send_when_there_is_room(frame: Frame, stream: &mut SendStream<Outgoing>) -> Option<()> {
-    let outgoing = Outgoing::new(frame, None);
+    let outgoing = Outgoing::new(frame, Hold::default());
     stream.reserve_capacity(outgoing.remaining);
     while stream.capacity() == 0 {
         poll_fn(|context| stream.poll_capacity(context))
@@ -303,7 +316,7 @@ const GRPC_PROTO: HeaderValue = HeaderValue::from_static("application/grpc");
 
 #[cfg(test)]
 mod tests {
-    use super::{Frame, Outgoing};
+    use super::{Frame, Hold, Outgoing};
     use bytes::{Buf, BufMut, Bytes};
     use std::io::IoSlice;
     use wire::Sink;
@@ -315,7 +328,7 @@ mod tests {
             segments.put_shared(&large);
             segments.buffer().put_slice(b"tail");
         });
-        let outgoing = Outgoing::new(frame.unwrap(), None);
+        let outgoing = Outgoing::new(frame.unwrap(), Hold::default());
         let mut wanted = vec![0, 0, 1, 0x86, 0xa8];
         wanted.extend(b"head");
         wanted.extend(&large[..]);

@@ -78,8 +78,12 @@ impl Respond for Pending {
         self.responder.is_gone()
     }
 
-    fn respond(self, outcome: Outcome) {
+    fn respond(self, mut outcome: Outcome) {
         let encoding = Instant::now();
+        let permit = outcome
+            .as_mut()
+            .ok()
+            .and_then(|answer| answer.permit.take());
         let timings = outcome.as_ref().ok().map(|answer| answer.timings);
         let (reply, failed) = self.writer.write(self.tally.model(), outcome);
         let timings = timings.map(|timings| timings.written(self.arrived, encoding));
@@ -93,7 +97,7 @@ impl Respond for Pending {
             (_, failed, _) => self.tally.failed(failed.unwrap_or(Kind::Internal)),
         }
         let told = timings.as_ref().filter(|_| self.wants_timings);
-        self.responder.finish_timed(reply, told);
+        self.responder.finish_held(reply, told, permit);
     }
 }
 
