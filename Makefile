@@ -44,7 +44,7 @@ bench: $(CORE) models ## Measure against the floor, the bare C API and the seed'
 	$(TIMEOUT) 1800 $(VENV)/python benchmarks/run.py
 
 bench-peers: $(CORE) models ## Measure beside Triton, Ray Serve, BentoML, LitServe and MLServer; installs them first
-	$(TIMEOUT) 5400 $(VENV)/python benchmarks/run_peers.py
+	$(TIMEOUT) 7200 $(VENV)/python benchmarks/run_peers.py
 
 build: $(CORE) ## Build the wheel into dist/
 	$(VENV)/maturin build --release --locked --out dist

@@ -14,7 +14,7 @@ from trouble import BenchmarkError
 # What every peer here can run on, TensorFlow included.
 PYTHON = "3.11"
 VENV_SECONDS = 120.0
-INSTALL_SECONDS = 600.0
+INSTALL_SECONDS = 900.0
 
 _VERSIONS = """\
 import importlib.metadata, json, sys
