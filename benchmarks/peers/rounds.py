@@ -23,7 +23,8 @@ from trouble import BenchmarkError
 # HTTP/1.1 has one request under way on a connection; as many are under way at once.
 LOAD_HTTP1 = h2load.Shape(LOAD.connections * LOAD.streams, 1)
 ALONE = h2load.Shape(1, 1)
-SETTLE_SECONDS = 1.5
+SETTLE_SECONDS = 30.0
+SETTLE_PAUSE_SECONDS = 0.5
 
 
 class Lane:
@@ -75,14 +76,23 @@ class Lane:
         tree.send(list(reversed(self._processes())), signal.SIGCONT)
 
     def settle(self) -> None:
-        """A load whose replies are not counted: after its start or a stop a cluster may
-        first have to find its parts alive, and refuse meanwhile."""
-        h2load.warm_up(self.target, self.shape, SETTLE_SECONDS)
+        """Loads until a whole load is answered, and raises if none is in time: after its
+        start or a stop a cluster has to find its parts alive first, and refuses meanwhile."""
+        requests = 2 * self.shape.connections * self.shape.streams
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                h2load.load(self.target, self.shape, requests)
+            except BenchmarkError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(SETTLE_PAUSE_SECONDS)
+            else:
+                return
 
     def prepare(self, plan: Plan) -> None:
         """Warms up, and finds from that how many requests fill the time."""
         at_once = self.shape.connections * self.shape.streams
-        h2load.load(self.target, self.shape, 4 * at_once)
         rate = self._fill(plan.warm_up_seconds, at_once)
         self._load_requests = max(1, round(rate * plan.load_seconds / at_once)) * at_once
         alone = h2load.load(self.target, ALONE, 20)
