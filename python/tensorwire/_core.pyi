@@ -264,6 +264,10 @@ class LoadTest:
 def build_info() -> dict[str, str]:
     """The core's version, build profile and target."""
 
+def descriptor_set() -> bytes:
+    """The definitions of all messages that cross the wire or stand in configuration files,
+    as an encoded `google.protobuf.FileDescriptorSet`."""
+
 __all__ = [
     "Call",
     "Channel",
@@ -274,4 +278,5 @@ __all__ = [
     "Request",
     "Server",
     "build_info",
+    "descriptor_set",
 ]

@@ -1,9 +1,10 @@
-//! What this build of the core is.
+//! What this build of the core is, and which messages it knows.
 
 use std::collections::BTreeMap;
 use std::env::consts::{ARCH, OS};
 
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 /// The core's version, build profile and target.
 #[pyfunction]
@@ -18,4 +19,10 @@ pub(crate) fn build_info() -> BTreeMap<&'static str, String> {
         ("profile", profile.to_owned()),
         ("target", format!("{ARCH}-{OS}")),
     ])
+}
+
+/// The definitions of all messages in `proto/`.
+#[pyfunction]
+pub(crate) fn descriptor_set(py: Python<'_>) -> Bound<'_, PyBytes> {
+    PyBytes::new(py, wire::proto::FILE_DESCRIPTOR_SET)
 }

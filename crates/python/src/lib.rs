@@ -48,5 +48,6 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::Inbox>()?;
     module.add_class::<load::LoadTest>()?;
 
-    module.add_function(wrap_pyfunction!(build_info::build_info, module)?)
+    module.add_function(wrap_pyfunction!(build_info::build_info, module)?)?;
+    module.add_function(wrap_pyfunction!(build_info::descriptor_set, module)?)
 }

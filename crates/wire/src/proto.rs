@@ -41,6 +41,16 @@ pub use tensorflow::serving;
     missing_docs,
     clippy::all,
     clippy::pedantic,
+    reason = "generated from proto/tensorwire"
+)]
+pub mod tensorwire {
+    include!(concat!(env!("OUT_DIR"), "/tensorwire.rs"));
+}
+
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
     reason = "generated from proto/prediction_service.proto"
 )]
 pub mod prediction_service {

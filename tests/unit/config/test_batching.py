@@ -7,8 +7,8 @@ import pytest
 from google.protobuf import descriptor_pool
 
 from tensorwire import Batching
-from tensorwire.config.batching_file import _FIELDS
 from tensorwire.errors import ConfigError
+from tensorwire.messages import message_type
 
 
 def test_nothing_is_set_by_default() -> None:
@@ -143,7 +143,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_every_field_but_the_pools_name_is_ours() -> None:
     ours = {each.name for each in dataclasses.fields(Batching)} - {"enabled"}
-    assert ours == set(_FIELDS) - {"thread_pool_name"}
+    theirs = message_type("tensorflow.serving.BatchingParameters").DESCRIPTOR.fields_by_name
+    assert ours == set(theirs) - {"thread_pool_name"}
 
 
 def test_the_default_pool_stays_free_for_the_real_message(tmp_path: Path) -> None:
