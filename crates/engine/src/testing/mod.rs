@@ -4,6 +4,8 @@
 mod callers;
 pub(crate) use callers::{Caller, Callers};
 
+mod dispatching;
+
 mod held;
 pub(crate) use held::{
     Gated, HOUR, acting, dispatcher, gated, limited, options, refused, submit, until,
