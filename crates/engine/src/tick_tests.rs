@@ -290,7 +290,7 @@ fn a_turn_ends_in_time_and_the_next_goes_on() {
         }
         finish(&mut tick);
         told.extend(callers.told().into_keys());
-        assert_eq!(told, Vec::from_iter(0..12));
+        assert_eq!(told, (0..12).collect::<Vec<_>>());
     }
 }
 
