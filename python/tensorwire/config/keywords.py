@@ -19,7 +19,8 @@ class EngineSettings(TypedDict, total=False):
     tensorflow_dir: _Path | None
     intra_op_threads: int | None
     inter_op_threads: int | None
-    xla: bool | None
+    xla: bool | str | None
+    mixed_precision: str | None
     gpu_memory_growth: bool | None
     gpu_memory_fraction: float | None
     session_config_file: _Path | None

@@ -52,11 +52,17 @@ class SessionConfig:
         "TensorFlow's threads between ops; 0: one a core.",
         shown="0",
     )
-    xla: bool | None = setting(
+    xla: bool | str | None = setting(
         None,
-        values.optional(values.flag),
-        "Let XLA compile what it can of every model, once for each batch size: on or off. "
-        "On a CPU it is often slower, for convolutions by far.",
+        values.optional(values.xla),
+        "Let XLA compile what it can of every model, once for each batch size: on, off, or gpu "
+        "for GPUs alone. On a CPU it is often slower, for convolutions by far.",
+        shown="off",
+    )
+    mixed_precision: str | None = setting(
+        None,
+        values.optional(values.one_of("bfloat16", "off")),
+        "Let TensorFlow compute in bfloat16 where the CPU is faster with it: bfloat16 or off.",
         shown="off",
     )
     gpu_memory_growth: bool | None = setting(
@@ -84,7 +90,9 @@ class SessionConfig:
             "base": None if base is None else list(base),
             "intra_op_threads": self.intra_op_threads,
             "inter_op_threads": self.inter_op_threads,
-            "xla": self.xla,
+            "xla": None if self.xla is None else bool(self.xla),
+            "xla_on_cpu": None if self.xla is None else self.xla is True,
+            "bfloat16": None if self.mixed_precision is None else self.mixed_precision != "off",
             "gpu_memory_growth": self.gpu_memory_growth,
             "gpu_memory_fraction": self.gpu_memory_fraction,
         }

@@ -21,6 +21,9 @@ MAX_DURATION_SECONDS = 86_400.0
 MAX_THREADS = 1024
 """More threads than any machine this runs on has use for."""
 
+GPU = "gpu"
+"""XLA for GPUs alone."""
+
 MAX_COUNT = 2**53
 """More than anything that is counted here, and exact in JSON."""
 
@@ -72,6 +75,16 @@ def flag(value: Any) -> bool:
     if known is None:
         raise ValueError("it is neither true nor false")
     return known
+
+
+def xla(value: Any) -> bool | str:
+    """True or false, or "gpu": for GPUs alone."""
+    if isinstance(value, str) and value.strip().lower() == GPU:
+        return GPU
+    try:
+        return flag(value)
+    except ValueError:
+        raise ValueError("it is none of on, off, gpu") from None
 
 
 def fraction(value: Any) -> float:
