@@ -59,6 +59,7 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("max_bytes", metavar="SIZE")
 @setting_option("default_timeout", metavar="TIME")
 @setting_option("runner_threads", metavar="NUMBER")
+@setting_option("saved_model_tags", metavar="TAG,...")
 @setting_option("op_library", metavar="FILE", multiple=True)
 @setting_option("tensorflow_dir", metavar="DIRECTORY")
 @setting_option("intra_op_threads", metavar="NUMBER")

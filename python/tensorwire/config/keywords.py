@@ -15,6 +15,7 @@ class EngineSettings(TypedDict, total=False):
     """The keyword arguments of `Model`; `EngineConfig` says what each means."""
 
     runner_threads: int
+    saved_model_tags: str | Sequence[str]
     op_library: Sequence[_Path]
     tensorflow_dir: _Path | None
     intra_op_threads: int | None

@@ -13,6 +13,7 @@ from tensorwire.repository.keras_export import cache_directory
 
 from . import values
 from .batches import BatchingConfig
+from .batching import Batching
 from .memory import memory_limit
 from .setting import branch, setting
 
@@ -157,10 +158,20 @@ class EngineConfig:
     op_library: tuple[Path, ...] = setting(
         (), values.files, "Shared library with custom TensorFlow ops; may be given several times."
     )
+    saved_model_tags: tuple[str, ...] = setting(
+        ("serve",),
+        values.tags,
+        "Tags, with commas between them, of the graph that is served of each SavedModel.",
+        shown="serve",
+    )
     runner_threads: int = setting(0, _threads, "Threads that run larger models; 0: one a core.")
     session: SessionConfig = branch(SessionConfig)
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
+
+    def version_options(self, batching: Batching) -> str:
+        """The options of a version that is batched so, as `_core.Engine.load` takes them."""
+        return json.dumps({"batching": batching.to_native(), "tags": list(self.saved_model_tags)})
 
     def to_native(self, tensorflow_dir: Path, base: bytes | None = None) -> str:
         """The JSON that `_core.Engine` takes; `base` is the session's file, encoded."""
@@ -265,3 +276,11 @@ class ServeConfig:
     batches: BatchingConfig = branch(BatchingConfig)
     engine: EngineConfig = branch(EngineConfig)
     log: LogConfig = branch(LogConfig)
+
+    def version_options(self, model: str, folder: Path) -> str:
+        """A version's options as JSON, as `_core.Engine.load` takes them.
+
+        Raises ConfigError for a file in its folder that can't be read.
+        """
+        batching = self.batches.of_version(model, folder)
+        return self.engine.version_options(batching)

@@ -174,6 +174,14 @@ def files(value: Any) -> tuple[Path, ...]:
     return tuple(file(path) for path in listed(value, os.pathsep) if str(path))
 
 
+def tags(value: Any) -> tuple[str, ...]:
+    """At least one tag of a SavedModel's graph."""
+    found = tuple(dict.fromkeys(text(each) for each in listed(value, ",")))
+    if not found:
+        raise ValueError("it has no tag")
+    return found
+
+
 def directory(value: Any) -> Path:
     """A directory that is there, absolute."""
     path = Path(value).expanduser().absolute()

@@ -83,8 +83,10 @@ def _read_one(line: CommandLine, argument: str) -> None:
 def usage(program: str) -> str:
     """The usage text: every flag with its default, its kind and what it does."""
     lines = [f"usage: {program}", "Flags:"]
-    lines += [f"\t{_shown(flag):<{_USAGE_WIDTH}}\t{flag.kind.value}\t{flag.description}"
-              for flag in FLAGS]
+    lines += [
+        f"\t{_shown(flag):<{_USAGE_WIDTH}}\t{flag.kind.value}\t{flag.description}"
+        for flag in FLAGS
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -32,21 +32,17 @@ class Flag:
 
     name: str
     kind: Kind
-    default: Value
+    default: Value | Callable[[], Value]
+    """The value where nobody gives one; a function where it is the machine's to say."""
+
     description: str
-    least: float | None = None
-    """The smallest value that is no mistake; None: what the kind holds."""
-
-    most: float | None = None
-    """The largest one."""
-
-    default_function: Callable[[], Value] | None = None
-    """Makes the default where it is the machine's to say."""
+    limits: tuple[float, float] | None = None
+    """The smallest and the largest value that are no mistake; None: what the kind holds."""
 
     @property
     def usual(self) -> Value:
         """The value where nobody gives one."""
-        return self.default if self.default_function is None else self.default_function()
+        return self.default() if callable(self.default) else self.default
 
     def parse(self, text: str | None) -> Value:
         """The value that stands behind the `=`; None: there is no `=`.
@@ -60,11 +56,9 @@ class Flag:
         if self.kind is Kind.STRING:
             return text
         number = _decimal(text) if self.kind is Kind.FLOAT else _whole(text, self.kind)
-        least, most = self.least, self.most
-        if least is not None and number < least:
-            raise ValueError(f"it must be at least {least:g}")
-        if most is not None and number > most:
-            raise ValueError(f"it must be at most {most:g}")
+        if self.limits is not None and not self.limits[0] <= number <= self.limits[1]:
+            least, most = self.limits
+            raise ValueError(f"it is not between {least} and {most}")
         return number
 
 

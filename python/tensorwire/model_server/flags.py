@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import os
 
-from .flag import Flag, Kind
+from .flag import INT32, Flag, Kind
 
-_PORTS = {"least": 0, "most": 65535}
-_THREADS = {"least": 0, "most": 1024}
+_PORTS = (0, 65535)
+_THREADS = (0, 1024)
+_POSITIVE = (1, INT32[1])
 
 
 def _cores() -> int:
     """The cores that the process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _handlers() -> int:
@@ -28,14 +31,13 @@ _NETWORK = (
         8500,
         "TCP port of gRPC, on every IPv4 address; HTTP/1.1 requests are answered on it too. "
         "0: none, then --grpc_socket_path has to be given.",
-        **_PORTS,
+        _PORTS,
     ),
     Flag(
         "grpc_socket_path",
         Kind.STRING,
         "",
-        "Path of a Unix socket to listen on as well; a socket that nobody listens on is "
-        "replaced.",
+        "Path of a Unix socket to listen on as well; a socket that nobody listens on is replaced.",
     ),
     Flag(
         "rest_api_port",
@@ -43,21 +45,20 @@ _NETWORK = (
         0,
         "Port for REST alone, on every address; 0: none. If it is the same as --port, REST is "
         "served there, as it is in any case.",
-        **_PORTS,
+        _PORTS,
     ),
     Flag(
         "rest_api_num_threads",
         Kind.INT32,
-        0,
+        _handlers,
         "Accepted without effect: REST is served by the threads that serve gRPC.",
-        default_function=_handlers,
     ),
     Flag(
         "rest_api_timeout_in_ms",
         Kind.INT32,
         30000,
         "Milliseconds that a REST call may take.",
-        least=1,
+        _POSITIVE,
     ),
     Flag(
         "rest_api_enable_cors_support",
@@ -124,7 +125,7 @@ _MODELS = (
         Kind.INT32,
         0,
         "Versions loaded side by side once the server has started; 0: one.",
-        **_THREADS,
+        _THREADS,
     ),
     Flag(
         "num_unload_threads",
@@ -132,7 +133,7 @@ _MODELS = (
         0,
         "Accepted without effect: a version is unloaded when its last request has ended, each "
         "by itself.",
-        **_THREADS,
+        _THREADS,
     ),
     Flag(
         "max_num_load_retries",
@@ -166,7 +167,7 @@ _TENSORFLOW = (
         Kind.INT64,
         0,
         "TensorFlow's threads, inside an operation and between operations; 0: one a core.",
-        **_THREADS,
+        _THREADS,
     ),
     Flag(
         "tensorflow_session_config_file",
@@ -179,14 +180,14 @@ _TENSORFLOW = (
         Kind.INT64,
         0,
         "TensorFlow's threads inside an operation; 0: as --tensorflow_session_parallelism.",
-        **_THREADS,
+        _THREADS,
     ),
     Flag(
         "tensorflow_inter_op_parallelism",
         Kind.INT64,
         0,
         "TensorFlow's threads between operations; 0: as --tensorflow_session_parallelism.",
-        **_THREADS,
+        _THREADS,
     ),
 )
 
@@ -216,8 +217,7 @@ _CREDENTIALS = (
         Kind.FLOAT,
         0.0,
         "Most of each GPU's memory that is taken; 0: what is needed.",
-        least=0,
-        most=1,
+        (0, 1),
     ),
     Flag(
         "saved_model_tags",
@@ -234,11 +234,10 @@ _CREDENTIALS = (
     Flag(
         "grpc_max_threads",
         Kind.INT32,
-        0,
+        _handlers,
         "Most requests at once, over which RESOURCE_EXHAUSTED is answered; not given: 65536, as "
         "no thread is taken by a request.",
-        least=1,
-        default_function=_handlers,
+        _POSITIVE,
     ),
 )
 
@@ -279,9 +278,8 @@ _LOADING = (
     Flag(
         "num_tflite_pools",
         Kind.INT32,
-        0,
+        _cores,
         "Accepted without effect: TensorFlow Lite models are not served.",
-        default_function=_cores,
     ),
     Flag(
         "num_tflite_interpreters_per_pool",
@@ -298,9 +296,7 @@ _EXTRAS = (
         False,
         "Refuse requests to a signature whose method name is another call's.",
     ),
-    Flag(
-        "xla_cpu_compilation_enabled", Kind.BOOL, False, "Let XLA compile models for the CPU."
-    ),
+    Flag("xla_cpu_compilation_enabled", Kind.BOOL, False, "Let XLA compile models for the CPU."),
     Flag("xla_gpu_compilation_enabled", Kind.BOOL, False, "Let XLA compile models for GPUs."),
     Flag(
         "enable_profiler",
