@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
-use tensor::{Data, Tensor};
+use tensor::Tensor;
 
 use crate::metrics::Tally;
 use crate::{Permit, ServeError, ServedModel};
@@ -85,11 +85,7 @@ impl Call {
         if !sizes.all(|size| size == self.rows.as_ref()) {
             self.rows = None;
         }
-        let size = |tensor: &Tensor| match tensor.data() {
-            Data::Fixed(bytes) => bytes.len(),
-            Data::Strings(strings) => strings.iter().map(|string| string.len() + 24).sum(),
-        };
-        self.bytes = self.inputs.iter().map(size).sum();
+        self.bytes = self.inputs.iter().map(Tensor::weight).sum();
         // Rows without an element cost nothing to declare: 2^61 of them fit in a few bytes
         // of message. Only what takes memory is counted, shared out and split by rows, so
         // that no sum of rows can overflow.
