@@ -3,6 +3,7 @@
 
 pub mod proto;
 
+pub mod examples;
 pub mod predict;
 pub mod tensor_proto;
 
