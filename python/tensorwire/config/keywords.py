@@ -35,7 +35,16 @@ class Settings(EngineSettings, total=False):
     `model_batching` for those it names, and False for either switches it off."""
 
     host: str
-    port: int
+    port: int | None
+    rest_port: int | None
+    unix_socket: _Path | None
+    tls_certificate: _Path | None
+    tls_key: _Path | None
+    tls_client_ca: _Path | None
+    tls_on: str | Sequence[str]
+    max_connections: int
+    max_connection_age: float | str | None
+    keepalive_time: float | str | None
     grace: float | str
     max_message_size: int | str
     tensor_content: bool

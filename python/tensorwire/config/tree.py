@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tensorwire.errors import ConfigError
 from tensorwire.repository.keras_export import cache_directory
 
 from . import values
 from .batches import BatchingConfig
 from .batching import Batching
 from .memory import memory_limit
+from .network import ConnectionsConfig, TlsConfig
 from .setting import branch, setting
 
 MAX_REQUESTS = 65_536
@@ -208,7 +210,23 @@ class ListenerConfig:
         values.host,
         "Address to listen on; 0.0.0.0 or :: offers the server to every network.",
     )
-    port: int = setting(50051, values.whole_number(65535), "Port to listen on; 0: any free one.")
+    port: int | None = setting(
+        50051,
+        values.switchable_port,
+        "Port to listen on, for gRPC and REST; 0: any free one; off: none.",
+    )
+    rest_port: int | None = setting(
+        None,
+        values.switchable_port,
+        "A further port for REST alone; 0: any free one.",
+        shown="none",
+    )
+    unix_socket: str | None = setting(
+        None,
+        values.optional(values.socket_path),
+        "Unix socket to listen on too: a file, which is made and removed, or @NAME in "
+        "Linux's abstract namespace.",
+    )
     io_threads: int = setting(
         0, _threads, "Threads that read and write the network; 0: one a core."
     )
@@ -230,12 +248,47 @@ class ListenerConfig:
         "Model for text requests that name none, where several are served.",
     )
 
+    tls: TlsConfig = branch(TlsConfig)
+    connections: ConnectionsConfig = branch(ConnectionsConfig)
+
+    def __post_init__(self) -> None:
+        if not self.kinds:
+            raise ConfigError(
+                "there is nothing to listen on: port is off, and neither rest_port nor "
+                "unix_socket is given"
+            )
+        if self.port and self.port == self.rest_port:
+            raise ConfigError(
+                f"port and rest_port can't both be {self.port}; REST is answered on port too"
+            )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The settings that say where it listens, in the order the core is told them."""
+        each = {
+            "port": self.port,
+            "rest_port": self.rest_port,
+            "unix_socket": self.unix_socket,
+        }
+        return tuple(kind for kind, value in each.items() if value is not None)
+
+    def _listener(self, kind: str) -> dict[str, Any]:
+        tls = self.tls.to_native() if self.tls.is_on(kind) else None
+        if kind == "unix_socket":
+            return {"kind": "unix", "path": self.unix_socket, "tls": tls}
+        port, protocols = (self.port, "all") if kind == "port" else (self.rest_port, "rest")
+        place = {"kind": "tcp", "host": self.host, "port": port}
+        return {**place, "protocols": protocols, "tls": tls}
+
     def to_native(self) -> str:
-        """The JSON that `_core.Server` takes."""
+        """The JSON that `_core.Server` takes.
+
+        Raises ConfigError for a TLS file that can't be read.
+        """
         return json.dumps(
             {
-                "host": self.host,
-                "port": self.port,
+                "listeners": [self._listener(kind) for kind in self.kinds],
+                "connections": self.connections.to_native(),
                 "io_threads": self.io_threads,
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,

@@ -150,6 +150,24 @@ def one_of(*choices: str) -> Callable[[Any], str]:
     return parse
 
 
+def switchable_port(value: Any) -> int | None:
+    """A TCP port; None and `off`: none."""
+    if value is None or (isinstance(value, str) and value.strip().lower() == "off"):
+        return None
+    return whole_number(65535)(value)
+
+
+def socket_path(value: Any) -> str:
+    """A Unix socket: a file, absolute, in a directory that is there, or @NAME."""
+    shown = os.fspath(value)
+    if isinstance(shown, str) and shown.startswith("@"):
+        return text(shown)
+    path = Path(text(shown)).expanduser().absolute()
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no directory {path.parent}")
+    return str(path)
+
+
 def listed(value: Any, separator: str) -> list[Any]:
     """The parts of a text, or of what a program lists."""
     if isinstance(value, str):

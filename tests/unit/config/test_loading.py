@@ -15,9 +15,27 @@ from tensorwire.errors import ConfigError
 def test_defaults() -> None:
     config = load_config(environ={})
     assert config.grace == 30.0
-    assert json.loads(config.listener.to_native()) == {
-        "host": "127.0.0.1",
-        "port": 50051,
+    native = json.loads(config.listener.to_native())
+    # What this process's open files leave room for.
+    assert native["connections"].pop("max_connections") >= 0
+    assert native == {
+        "listeners": [
+            {
+                "kind": "tcp",
+                "host": "127.0.0.1",
+                "port": 50051,
+                "protocols": "all",
+                "tls": None,
+            }
+        ],
+        "connections": {
+            "max_concurrent_streams": 1024,
+            "max_connection_age": None,
+            "max_connection_age_grace": None,
+            "max_connection_idle": None,
+            "keepalive_time": 7200.0,
+            "keepalive_timeout": 20.0,
+        },
         "io_threads": 0,
         "max_message_bytes": 2147483647,
         "tensor_content": False,
@@ -60,6 +78,15 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     environ = {
         "TENSORWIRE_HOST": "::1",
         "TENSORWIRE_PORT": "1",
+        "TENSORWIRE_REST_PORT": "8501",
+        "TENSORWIRE_UNIX_SOCKET": "@mine",
+        "TENSORWIRE_TLS_CERTIFICATE": str(session),
+        "TENSORWIRE_TLS_KEY": str(library),
+        "TENSORWIRE_TLS_CLIENT_CA": str(session),
+        "TENSORWIRE_TLS_ON": "port,unix_socket",
+        "TENSORWIRE_MAX_CONNECTIONS": "30",
+        "TENSORWIRE_MAX_CONNECTION_AGE": "10m",
+        "TENSORWIRE_KEEPALIVE_TIME": "none",
         "TENSORWIRE_GRACE": "500ms",
         "TENSORWIRE_MAX_MESSAGE_SIZE": "64MiB",
         "TENSORWIRE_TENSOR_CONTENT": "true",
@@ -98,6 +125,17 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     assert config.grace == 0.5
     assert config.listener.max_message_size == 64 * 2**20
     assert config.listener.tensor_content is True
+    listeners = json.loads(config.listener.to_native())["listeners"]
+    assert [(each["kind"], each.get("protocols"), bool(each["tls"])) for each in listeners] == [
+        ("tcp", "all", True),
+        ("tcp", "rest", False),
+        ("unix", None, True),
+    ]
+    assert listeners[2]["path"] == "@mine"
+    assert listeners[0]["tls"]["require_client"] is True
+    connections = config.listener.connections
+    assert connections.max_connections == 30
+    assert (connections.max_connection_age, connections.keepalive_time) == (600.0, None)
     assert config.engine.op_library == (library,)
     assert config.engine.tensorflow_dir == tmp_path
     assert (config.log.log_format, config.log.log_level) == ("json", "debug")
