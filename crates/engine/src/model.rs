@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use crate::cost::{Bounds, Cost};
 use crate::metrics::ModelMetrics;
-use crate::{Curve, DEFAULT_SIGNATURE, Executor, Measured, ModelOptions, ServeError, Signature};
+use crate::{
+    Curve, DEFAULT_SIGNATURE, Executor, Measured, ModelOptions, Recorder, ServeError, Signature,
+};
 
 /// A loaded version of a model. Held by every request that runs on it, so that the
 /// executor outlives the last of them.
@@ -27,6 +29,7 @@ pub struct ServedModel {
     /// Why signatures run alone that were found while serving not to be for batches.
     alone: Vec<OnceLock<String>>,
     options: ModelOptions,
+    recorder: Option<Box<dyn Recorder>>,
     executor: Box<dyn Executor>,
 }
 
@@ -53,6 +56,7 @@ impl ServedModel {
             unmeasured,
             alone,
             options: ModelOptions::default(),
+            recorder: None,
             executor,
         }
     }
@@ -61,6 +65,17 @@ impl ServedModel {
     #[must_use]
     pub fn with_options(self, options: ModelOptions) -> Self {
         Self { options, ..self }
+    }
+
+    /// The same model, some of whose requests `recorder` keeps.
+    #[must_use]
+    pub fn with_recorder(self, recorder: Option<Box<dyn Recorder>>) -> Self {
+        Self { recorder, ..self }
+    }
+
+    /// Who keeps requests of it, if anybody does.
+    pub fn recorder(&self) -> Option<&dyn Recorder> {
+        self.recorder.as_deref()
     }
 
     /// What the engine was told of it.
