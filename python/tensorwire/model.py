@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,9 @@ from .errors import (
 )
 from .opening_noise import opening_noise_filtered
 from .repository.keras_export import KerasExporter
+from .repository.local_source import list_versions
+from .repository.naming import name_models
 from .repository.policy import Latest
-from .repository.source import list_versions, name_models
 from .signature import ModelMetadata, Signature
 from .tensorflow_location import find_tensorflow
 from .tensors import Strings, decode, encode
@@ -84,10 +86,10 @@ def load_newest(
     Raises ModelLoadError if it can't be loaded.
     """
     (named,) = name_models(path)
-    (newest,) = Latest().wanted(list_versions(named.path))
-    folder = newest.path
+    (newest,) = Latest().wanted(list_versions(Path(named.path)))
+    folder = Path(newest.location)
     if newest.needs_export:
-        folder = KerasExporter(engine.tensorflow_version).export(newest.path)
+        folder = KerasExporter(engine.tensorflow_version).export(folder)
     options = json.dumps({"batching": batching.to_native()})
     try:
         engine.load(named.name, newest.number, str(folder), options)

@@ -10,7 +10,6 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,9 @@ from .config import ServeConfig, load_config, parse_grace
 from .errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
 from .model import open_engine, read_metadata
 from .repository.keras_export import KerasExporter
+from .repository.model_config import ModelConfig
+from .repository.naming import Models, name_models
 from .repository.reconciler import Outcome, Reconciler
-from .repository.source import ModelPath, NamedModel, name_models
 from .signature import ModelStatus, Signature
 from .stop_signals import StopSignals
 from .units import format_duration
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from .config import Settings
 
 _log = logging.getLogger("tensorwire.server")
-
-Models = ModelPath | Mapping[str, ModelPath] | Iterable[ModelPath]
-"""One path, several, or names with their paths."""
 
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (recognised, not used)
 
@@ -57,13 +54,13 @@ class Server:
         self._setup(name_models(models), load_config(settings))
 
     @classmethod
-    def from_config(cls, models: list[NamedModel], config: ServeConfig) -> Server:
+    def from_config(cls, models: list[ModelConfig], config: ServeConfig) -> Server:
         """One of models named before and a configuration filled before."""
         server = cls.__new__(cls)
         server._setup(models, config)
         return server
 
-    def _setup(self, models: list[NamedModel], config: ServeConfig) -> None:
+    def _setup(self, models: list[ModelConfig], config: ServeConfig) -> None:
         default = config.listener.default_model
         names = [model.name for model in models]
         if default is not None and default not in names:

@@ -6,6 +6,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 use tensor::Tensor;
 
+use crate::metrics::Tally;
 use crate::{Permit, ServeError, ServedModel};
 
 /// Positions among a signature's outputs.
@@ -101,6 +102,11 @@ impl Call {
     /// The model version it runs on.
     pub fn model(&self) -> &Arc<ServedModel> {
         &self.model
+    }
+
+    /// What counts it, however it ends.
+    pub fn tally(&self) -> Tally {
+        Tally::new(Arc::clone(&self.model), Some(self.signature))
     }
 
     /// When its message was whole.

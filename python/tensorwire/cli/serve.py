@@ -15,7 +15,8 @@ import click
 from tensorwire.config import LOG_FORMATS, LOG_LEVELS, ServeConfig, load_config
 from tensorwire.errors import ConfigError, TensorWireError
 from tensorwire.logs import configure_logs
-from tensorwire.repository.source import NamedModel, check_name, name_models, unique
+from tensorwire.repository.model_config import ModelConfig, check_name
+from tensorwire.repository.naming import name_models, unique
 from tensorwire.server import Server, Watcher, run
 
 from .announcement import announce
@@ -168,7 +169,7 @@ def _write_whole(path: Path, text: str) -> None:
         raise TensorWireError(f"{path} can't be written: {error.strerror}") from error
 
 
-def _models(paths: tuple[str, ...], named: tuple[str, ...]) -> list[NamedModel]:
+def _models(paths: tuple[str, ...], named: tuple[str, ...]) -> list[ModelConfig]:
     models = name_models(paths) if paths else []
     for text in named:
         name, equals, path = text.partition("=")

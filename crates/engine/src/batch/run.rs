@@ -7,6 +7,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 use tensor::Tensor;
 
+use super::check::{Verdict, check};
 use super::merge::merge;
 use super::pad::{self, Plan};
 use super::split::{NotByRows, check_rows, split};
@@ -47,7 +48,10 @@ pub(crate) fn run<R: Respond>(members: &mut Vec<Member<R>>, how: How) {
         return run_each(members, how);
     }
     match attempt(members, how, (plan, how.formed)) {
-        Ok(ran) => deliver(members, ran),
+        Ok(ran) => match check(members, &ran, how, plan) {
+            Verdict::Right => deliver(members, ran),
+            Verdict::Wrong => run_each(members, how),
+        },
         Err(Failure::Run(error)) if is_everyones(&error) => {
             answer_each(members.drain(..), |_| Err(error.clone()));
         }
@@ -113,13 +117,13 @@ fn prepare_padding<R: Respond>(members: &mut Vec<Member<R>>) -> bool {
 }
 
 /// What a run gave to each member, and where its time went.
-struct Ran {
-    shares: Vec<Vec<Tensor>>,
+pub(super) struct Ran {
+    pub(super) shares: Vec<Vec<Tensor>>,
     formed: Instant,
     timings: Timings,
 }
 
-enum Failure {
+pub(super) enum Failure {
     Run(ServeError),
     NotByRows(NotByRows),
 }
@@ -174,7 +178,7 @@ fn run_alone<R>(member: &Member<R>, how: How, began: Instant) -> Outcome {
 }
 
 /// Merges from `began` on, runs and splits; answers nobody.
-fn attempt<R>(
+pub(super) fn attempt<R>(
     members: &[Member<R>],
     how: How,
     (plan, began): (Plan, Instant),
