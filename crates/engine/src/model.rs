@@ -87,6 +87,18 @@ impl ServedModel {
         self.recorder.as_deref()
     }
 
+    /// The same model as if it had never run: what was counted of its runs, and learnt from
+    /// how long they took, is forgotten. For runs that were no requests.
+    #[must_use]
+    pub fn rested(self) -> Self {
+        let signatures = self.signatures.len();
+        Self {
+            metrics: ModelMetrics::new(signatures),
+            costs: (0..signatures).map(|_| Cost::new()).collect(),
+            ..self
+        }
+    }
+
     /// What the engine was told of it.
     pub fn options(&self) -> &ModelOptions {
         &self.options
