@@ -46,4 +46,6 @@ pub(crate) struct Shared {
     pub(crate) tensor_content: bool,
     /// The text service's model where a request names none.
     pub(crate) default_model: Option<String>,
+    /// Whether health knows services by TensorFlow Serving's short names as well.
+    pub(crate) short_health_names: bool,
 }

@@ -39,6 +39,8 @@ pub struct ServerOptions {
     pub tensor_content: bool,
     /// The text service's model where a request names none.
     pub default_model: Option<String>,
+    /// Whether health knows services by TensorFlow Serving's short names as well.
+    pub short_health_names: bool,
 }
 
 /// How long the I/O threads may take to end once they are told to.
@@ -104,6 +106,7 @@ impl Server {
             max_message_bytes: options.max_message_bytes,
             tensor_content: options.tensor_content,
             default_model: options.default_model.clone(),
+            short_health_names: options.short_health_names,
         });
         let io: Vec<IoThread> = traffic
             .into_iter()

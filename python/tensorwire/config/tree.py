@@ -248,6 +248,12 @@ class ListenerConfig:
         "Model for text requests that name none, where several are served.",
     )
 
+    rest_host: str | None = None
+    """Where `rest_port` is, if not at `host`."""
+
+    short_health_names: bool = False
+    """Health knows services by the names that TensorFlow Serving has for them as well."""
+
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
 
@@ -272,12 +278,18 @@ class ListenerConfig:
         }
         return tuple(kind for kind, value in each.items() if value is not None)
 
+    def host_of(self, kind: str) -> str:
+        """The address that one of its TCP ports is at."""
+        if kind == "rest_port" and self.rest_host is not None:
+            return self.rest_host
+        return self.host
+
     def _listener(self, kind: str) -> dict[str, Any]:
         tls = self.tls.to_native() if self.tls.is_on(kind) else None
         if kind == "unix_socket":
             return {"kind": "unix", "path": self.unix_socket, "tls": tls}
         port, protocols = (self.port, "all") if kind == "port" else (self.rest_port, "rest")
-        place = {"kind": "tcp", "host": self.host, "port": port}
+        place = {"kind": "tcp", "host": self.host_of(kind), "port": port}
         return {**place, "protocols": protocols, "tls": tls}
 
     def to_native(self) -> str:
@@ -293,6 +305,7 @@ class ListenerConfig:
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
                 "default_model": self.default_model,
+                "short_health_names": self.short_health_names,
             }
         )
 

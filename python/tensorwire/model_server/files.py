@@ -33,4 +33,6 @@ def named_message(line: CommandLine, flag: str, kind: str) -> Any:
     Raises StartError if it is not there, ConfigError if it holds something else.
     """
     path = named_file(line, flag)
-    return None if path is None else read_text_proto(path, new_message(f"tensorflow.serving.{kind}"))
+    return (
+        None if path is None else read_text_proto(path, new_message(f"tensorflow.serving.{kind}"))
+    )

@@ -13,7 +13,7 @@ _THREADS = (0, 1024)
 _POSITIVE = (1, INT32[1])
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that the process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -21,7 +21,7 @@ def _cores() -> int:
 
 
 def _handlers() -> int:
-    return 4 * _cores()
+    return 4 * cores()
 
 
 _NETWORK = (
@@ -281,7 +281,7 @@ _LOADING = (
     Flag(
         "num_tflite_pools",
         Kind.INT32,
-        _cores,
+        cores,
         "TensorFlow Lite models are not served.",
         is_effective=False,
     ),

@@ -137,7 +137,9 @@ def channel_settings(
             changes["max_concurrent_streams"] = _count(name, value)
         elif name == _RECEIVED:
             # gRPC's -1: no limit of its own.
-            settings["max_message_size"] = _count(name, value) if value != "-1" else MAX_MESSAGE_BYTES
+            settings["max_message_size"] = (
+                _count(name, value) if value != "-1" else MAX_MESSAGE_BYTES
+            )
         else:
             _log.warning("--grpc_channel_arguments: %s has no effect on this server", name)
     return dataclasses.replace(connections, **changes), settings
