@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
-use tensor::{Data, Tensor};
+use tensor::Tensor;
 
+use crate::metrics::Tally;
 use crate::{Permit, ServeError, ServedModel};
 
 /// Positions among a signature's outputs.
@@ -84,11 +85,7 @@ impl Call {
         if !sizes.all(|size| size == self.rows.as_ref()) {
             self.rows = None;
         }
-        let size = |tensor: &Tensor| match tensor.data() {
-            Data::Fixed(bytes) => bytes.len(),
-            Data::Strings(strings) => strings.iter().map(|string| string.len() + 24).sum(),
-        };
-        self.bytes = self.inputs.iter().map(size).sum();
+        self.bytes = self.inputs.iter().map(Tensor::weight).sum();
         // Rows without an element cost nothing to declare: 2^61 of them fit in a few bytes
         // of message. Only what takes memory is counted, shared out and split by rows, so
         // that no sum of rows can overflow.
@@ -105,6 +102,11 @@ impl Call {
     /// The model version it runs on.
     pub fn model(&self) -> &Arc<ServedModel> {
         &self.model
+    }
+
+    /// What counts it, however it ends.
+    pub fn tally(&self) -> Tally {
+        Tally::new(Arc::clone(&self.model), Some(self.signature))
     }
 
     /// When its message was whole.

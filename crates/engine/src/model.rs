@@ -1,6 +1,7 @@
 //! A loaded model version: what a request needs once the registry has found it.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 
@@ -26,9 +27,15 @@ pub struct ServedModel {
     unmeasured: Vec<Option<String>>,
     /// Why signatures run alone that were found while serving not to be for batches.
     alone: Vec<OnceLock<String>>,
+    /// How far each signature's batches were seen to give what requests get alone.
+    agreements: Vec<AtomicU8>,
     options: ModelOptions,
     executor: Box<dyn Executor>,
 }
+
+/// Agreement from which on a signature's batches are no longer compared. A batch of requests
+/// that differ is proof; one of equal requests is a part of it.
+const PROVEN: u8 = 16;
 
 impl ServedModel {
     /// A model that runs `signatures` on `executor`, which knows them by their index.
@@ -42,6 +49,7 @@ impl ServedModel {
         let bounds = signatures.iter().map(|_| OnceLock::new()).collect();
         let unmeasured = vec![None; signatures.len()];
         let alone = signatures.iter().map(|_| OnceLock::new()).collect();
+        let agreements = signatures.iter().map(|_| AtomicU8::new(0)).collect();
         Self {
             name,
             version,
@@ -52,6 +60,7 @@ impl ServedModel {
             bounds,
             unmeasured,
             alone,
+            agreements,
             options: ModelOptions::default(),
             executor,
         }
@@ -109,6 +118,8 @@ impl ServedModel {
             signature.alone = signature.alone.take().or(each.alone);
             self.unmeasured[index] = each.unmeasured;
             if let Some(curve) = each.curve {
+                // It was compared before it was measured.
+                self.note_agreement(index, true);
                 self.set_curve(index, curve);
             }
         }
@@ -141,6 +152,19 @@ impl ServedModel {
     pub fn why_alone(&self, signature: usize) -> Option<&str> {
         let at_load = self.signatures.get(signature)?.alone.as_deref();
         at_load.or_else(|| self.alone[signature].get().map(String::as_str))
+    }
+
+    /// Whether a signature's batches are known to give what requests get alone.
+    pub(crate) fn is_proven(&self, signature: usize) -> bool {
+        self.agreements[signature].load(Ordering::Relaxed) >= PROVEN
+    }
+
+    /// Notes a batch that gave what its requests got alone; `differ`: they were not all equal.
+    pub(crate) fn note_agreement(&self, signature: usize, differ: bool) {
+        let more = if differ { PROVEN } else { 1 };
+        // Two threads that note at once may count as one: another batch is compared then.
+        let agreement = self.agreements[signature].load(Ordering::Relaxed);
+        self.agreements[signature].store(agreement.saturating_add(more), Ordering::Relaxed);
     }
 
     /// Never again batches a signature's requests, for this reason.

@@ -1,5 +1,6 @@
 //! `Engine`: the models of this process, seen from Python.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,6 +64,11 @@ impl Engine {
         Ok(())
     }
 
+    fn start(&self, name: &str, version: i64) -> PyResult<()> {
+        self.registry()?.start(name, version);
+        Ok(())
+    }
+
     fn load(
         &self,
         py: Python<'_>,
@@ -97,6 +103,20 @@ impl Engine {
     fn unload(&self, py: Python<'_>, name: &str, version: i64) -> PyResult<bool> {
         let registry = self.registry()?;
         Ok(exit_gate::detach(py, || registry.unload(name, version)))
+    }
+
+    fn forget(&self, name: &str, version: i64) -> PyResult<bool> {
+        Ok(self.registry()?.forget(name, version))
+    }
+
+    fn remove(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        let registry = self.registry()?;
+        Ok(exit_gate::detach(py, || registry.remove(name)))
+    }
+
+    fn set_labels(&self, name: &str, labels: BTreeMap<String, i64>) -> PyResult<()> {
+        let registry = self.registry()?;
+        registry.set_labels(name, labels).map_err(serve_error)
     }
 
     #[pyo3(name = "models")]

@@ -210,7 +210,13 @@ impl Responder {
     }
 
     /// Answers a request that is not gRPC's with a page.
-    pub(crate) fn show(mut self, page: Response<Bytes>) {
+    pub(crate) fn show(self, page: Response<Bytes>) {
+        self.show_held(page, None);
+    }
+
+    /// The same, with what the request holds of the limits until its page has been sent.
+    pub(crate) fn show_held(mut self, page: Response<Bytes>, permit: Option<Permit>) {
+        self.hold.permit = permit;
         let Some(mut respond) = self.respond.take() else {
             return;
         };

@@ -55,6 +55,7 @@ mod tests {
         };
         let log = PredictionLog {
             log_type: Some(LogType::PredictLog(predict_log)),
+            ..PredictionLog::default()
         };
         log.encode_to_vec().into()
     }
