@@ -13,6 +13,7 @@ from tensorwire.repository.keras_export import cache_directory
 
 from . import values
 from .batches import BatchingConfig
+from .lifecycle import LifecycleConfig
 from .memory import memory_limit
 from .setting import branch, setting
 
@@ -254,6 +255,7 @@ class ServeConfig:
         "Time for running requests to finish when stopped, such as 30s.",
         shown="30s",
     )
+    lifecycle: LifecycleConfig = branch(LifecycleConfig)
     batches: BatchingConfig = branch(BatchingConfig)
     engine: EngineConfig = branch(EngineConfig)
     log: LogConfig = branch(LogConfig)

@@ -16,10 +16,10 @@ from tensorwire.units import format_duration
 from .crew import Crew
 from .event_loop import EventLoop
 from .loading import Failure, Loader, Look, look
-from .managed_model import ManagedModel
+from .managed_model import Leaving, ManagedModel
 from .managed_version import Doing, ManagedVersion
 from .model_config import ModelConfig
-from .reports import tell_failure, tell_loaded, tell_trouble, tell_unloaded
+from .reports import tell_failure, tell_loaded, tell_removed, tell_trouble, tell_unloaded
 from .source import ONLY_VERSION, FetchWatcher, ModelVersion, Source, complete_versions
 from .transition import Rules, next_steps
 
@@ -54,9 +54,11 @@ class Attendant:
 
     def attend(self, model: ManagedModel, now: float) -> float | None:
         """Begins what can be begun. When to come again; None: when something changes."""
-        if model.move_labels():
-            self._engine.set_labels(model.name, dict(model.labels.labels))
-        if not model.removed and model.looks.is_due(now):
+        if model.removed:
+            self._begin_removal(model)
+            return None
+        self._move_labels(model)
+        if model.looks.is_due(now):
             self._begin_look(model)
         transition = model.config.transition or self._settings.version_transition
         rules = Rules(transition, self._settings.max_load_retries, now, model.labels.held)
@@ -67,6 +69,15 @@ class Attendant:
             self._begin_unload(model, version)
         model.forget_gone()
         return model.next_time(now)
+
+    def _move_labels(self, model: ManagedModel) -> None:
+        unwanted = model.labels.unwanted
+        if model.move_labels():
+            self._engine.set_labels(model.name, dict(model.labels.labels))
+        if model.labels.unwanted != unwanted and model.looks.ended > 0:
+            for label, number in model.labels.unwanted.items():
+                reason = f"version {number}, which label {label} is to point at, is not served"
+                tell_trouble(model.name, reason)
 
     # Looking.
 
@@ -158,6 +169,8 @@ class Attendant:
         elif not load.watcher.cancelled.is_set():
             self._failed(name, version, failure)
         elif version.served is None:
+            # It may be shown as one that is to be loaded.
+            self._engine.unload(name, version.number)
             self._engine.forget(name, version.number)
         return [name]
 
@@ -177,6 +190,29 @@ class Attendant:
 
     # Unloading.
 
+    def _begin_removal(self, model: ManagedModel) -> None:
+        """Has the engine drop all of it at once: health must not wait for what is left."""
+        waits = model.leaving is Leaving.HELD_UP and model.is_busy
+        if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
+            return
+        model.leaving = Leaving.UNDER_WAY
+        served = [each.served for each in model.versions.values() if each.served is not None]
+
+        def job() -> None:
+            self._engine.remove(model.name)
+            for version in served:
+                self._release(model.name, model.source, version)
+            self._loop.post(lambda: self._removed(model))
+
+        self._crew.unload(job)
+
+    def _removed(self, model: ManagedModel) -> list[str]:
+        # A load that ended after the engine was told has made a new entry there.
+        model.leaving = Leaving.HELD_UP if model.is_busy else Leaving.DONE
+        if model.leaving is Leaving.DONE:
+            tell_removed(model.name)
+        return [model.name]
+
     def _begin_unload(self, model: ManagedModel, version: ManagedVersion) -> None:
         version.doing = Doing.UNLOADING
         name, source, served = model.name, model.source, version.served
@@ -184,13 +220,16 @@ class Attendant:
         def job() -> None:
             self._engine.unload(name, version.number)
             if served is not None:
-                try:
-                    source.release(served)
-                except Exception as error:  # A source of somebody's own may raise anything.
-                    tell_trouble(name, f"its source failed to release a version: {error!r}")
+                self._release(name, source, served)
             self._loop.post(lambda: self._unloaded(name, version))
 
         self._crew.unload(job)
+
+    def _release(self, name: str, source: Source, version: ModelVersion) -> None:
+        try:
+            source.release(version)
+        except Exception as error:  # A source of somebody's own may raise anything.
+            tell_trouble(name, f"its source failed to release a version: {error!r}")
 
     def _unloaded(self, name: str, version: ManagedVersion) -> list[str]:
         version.doing = Doing.NOTHING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tensorwire.errors import TensorWireError
@@ -53,21 +54,26 @@ class Change:
         self.begun = True
         self._end_if_done()
 
-    def look_at(self, name: str, model: ManagedModel | None) -> None:
-        """Takes what has become of a model; None: it is gone."""
-        if model is None or model.removed:
-            # Somebody else removed it meanwhile: nothing more will come of it.
-            self.looks.pop(name, None)
-        if model is None:
-            self.leaving.discard(name)
+    def look_at(self, model: ManagedModel) -> None:
+        """Takes what has become of a model."""
+        name = model.name
+        if model.removed:
+            if model.successor is None:
+                # Somebody removed it meanwhile: nothing more will come of it.
+                self.looks.pop(name, None)
         elif name in self.looks and model.is_decided(self.looks[name], self.lasting):
             del self.looks[name]
             self.outcomes[name] = model.outcomes()
             unwanted = model.labels.unwanted.items()
             self.labels += [UnwantedLabelError(label, number, name) for label, number in unwanted]
-        elif not model.removed:
-            # It was added again before it was gone.
+        else:
+            # It was added again before it began to leave.
             self.leaving.discard(name)
+        self._end_if_done()
+
+    def gone(self, name: str) -> None:
+        """A model is gone, and its memory free."""
+        self.leaving.discard(name)
         self._end_if_done()
 
     def _end_if_done(self) -> None:
@@ -83,3 +89,13 @@ class Change:
     def failures(self) -> list[Outcome]:
         """Versions that can't be served."""
         return [each for every in self.outcomes.values() for each in every if each.error]
+
+
+def describe_failures(kind: str, failures: Sequence[Outcome]) -> str:
+    """In TensorFlow Serving's words; `kind`: "servable" at the start, "model" later."""
+    each = "".join(
+        f"{{name: {failure.model.name} version: {failure.version}}} due to error: "
+        f"{failure.error}}}, "
+        for failure in failures
+    )
+    return f"{len(failures)} {kind}(s) did not become available: {{{each}}}"

@@ -42,11 +42,12 @@ class LoadingEngine(Protocol):
     def fail(self, name: str, version: int, code: str, message: str) -> None:
         """Records that a version ended with this error."""
 
-    def forget(self, name: str, version: int) -> None:
-        """Drops the entry of a version that has ended or never began."""
+    def forget(self, name: str, version: int) -> bool:
+        """Drops the entry of a version that has ended."""
 
-    def remove(self, name: str) -> None:
-        """Drops a model; health waits for it no more."""
+    def remove(self, name: str) -> bool:
+        """Drops a model at once, so that health waits for it no more, and frees its
+        versions after their last requests."""
 
 
 VersionOptions = Callable[[ModelConfig, Path], str]

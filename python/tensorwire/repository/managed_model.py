@@ -5,8 +5,9 @@ its versions. Changed by the reconciler's thread alone; starts nothing itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from .labels import LabelMoves, move_labels
 from .look_schedule import LookSchedule
@@ -31,6 +32,16 @@ class Outcome:
     """Why it is not served; None: it is."""
 
 
+class Leaving(Enum):
+    """How far a removed model is. Once that has begun, it does not come back."""
+
+    NOT_BEGUN = "not begun"
+    UNDER_WAY = "under way"
+    HELD_UP = "held up"
+    """By a load that can't be interrupted."""
+    DONE = "done"
+
+
 class ManagedModel:
     """One model."""
 
@@ -38,7 +49,11 @@ class ManagedModel:
         self.config = config
         self.source = source
         self.removed = False
-        """It is no longer wanted, and goes once its versions are unloaded."""
+        """It is no longer wanted."""
+
+        self.leaving = Leaving.NOT_BEGUN
+        self.successor: Callable[[], None] | None = None
+        """Takes the name once this model is gone."""
 
         self.versions: dict[int, ManagedVersion] = {}
         self.labels = LabelMoves()
@@ -73,6 +88,7 @@ class ManagedModel:
     def withdraw(self) -> None:
         """It is wanted no more."""
         self.removed = True
+        self.successor = None
         self.choose()
 
     def load_again(self) -> int:
@@ -193,6 +209,11 @@ class ManagedModel:
         return sorted(
             (each.number for each in self.versions.values() if each.wanted), reverse=True
         )
+
+    @property
+    def is_busy(self) -> bool:
+        """Something is under way with one of its versions."""
+        return any(each.doing is not Doing.NOTHING for each in self.versions.values())
 
     @property
     def is_served(self) -> bool:

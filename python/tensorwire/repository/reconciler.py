@@ -21,9 +21,11 @@ from .change import Change
 from .crew import Crew
 from .event_loop import Action, EventLoop
 from .loading import Exporter, Loader, LoadingEngine, VersionOptions
-from .managed_model import ManagedModel
+from .managed_model import Leaving, ManagedModel
 from .model_config import ModelConfig
 from .source import Source
+
+FIRST_LOOK = 1
 
 
 class Reconciler:
@@ -151,19 +153,24 @@ class Reconciler:
         return [config.name]
 
     def _take(self, config: ModelConfig, source: Source | None, change: Change) -> None:
-        model = self._models.get(config.name)
+        name = config.name
+        model = self._models.get(name)
+        self._configs = {**self._configs, name: config}
+        if model is not None and model.leaving is not Leaving.NOT_BEGUN:
+            model.successor = lambda: self._take(config, source, change)
+            change.looks[name] = FIRST_LOOK
+            return
         if model is None or model.removed:
-            self._engine.declare(config.name)
+            self._engine.declare(name)
         if model is None:
             source = source or self._source(config)
             model = ManagedModel(config, source, self._settings.poll_interval)
-            self._models[config.name] = model
+            self._models[name] = model
         elif model.removed or not _same_source(model.config, config):
             model.exchange_config(config, source or self._source(config))
         else:
             model.exchange_config(config)
-        self._configs = {**self._configs, config.name: config}
-        change.looks[config.name] = model.looks.ask()
+        change.looks[name] = model.looks.ask()
 
     def _remove(self, name: str, change: Change) -> list[str]:
         model = self._known(name, change)
@@ -183,7 +190,8 @@ class Reconciler:
         model = self._known(name, change)
         if model is None:
             return []
-        change.looks[name] = model.load_again()
+        # One that takes over from a removed one of its name has not been looked at.
+        change.looks[name] = FIRST_LOOK if model.removed else model.load_again()
         change.begin()
         return [name]
 
@@ -201,12 +209,15 @@ class Reconciler:
         if model is None:
             return None
         when = self._attendant.attend(model, self._clock())
-        if model.removed and not model.versions:
-            self._engine.remove(name)
-            del self._models[name]
-            model, when = None, None
+        if model.leaving is Leaving.DONE:
+            self._models.pop(name)
+            for change in list(self._changes):
+                change.gone(name)
+            if model.successor is not None:
+                model.successor()
+                return self._attend(name)
         for change in list(self._changes):
-            change.look_at(name, model)
+            change.look_at(model)
         self._drop_complete()
         return when
 

@@ -25,6 +25,11 @@ def tell_unloaded(name: str, version: ManagedVersion) -> None:
     _log.info(text, name, version.number, extra=_fields(name, version))
 
 
+def tell_removed(name: str) -> None:
+    """All of the model is gone."""
+    _log.info("model %s removed", name, extra={"fields": {"model": name}})
+
+
 def tell_failure(name: str, version: int, reason: str) -> None:
     """It can't be served."""
     text = "model %s version %d can't be served: %s"
