@@ -17,7 +17,7 @@ from .crew import Crew
 from .event_loop import EventLoop
 from .loading import Failure, Loader, Look, look
 from .managed_model import Leaving, ManagedModel
-from .managed_version import Doing, ManagedVersion
+from .managed_version import Doing, ManagedVersion, same_content
 from .model_config import ModelConfig
 from .reports import tell_failure, tell_loaded, tell_removed, tell_trouble, tell_unloaded
 from .source import ONLY_VERSION, FetchWatcher, ModelVersion, Source, complete_versions
@@ -65,7 +65,7 @@ class Attendant:
         steps = next_steps(model.versions.values(), rules)
         for version in steps.load:
             self._begin_load(model, version)
-        for version in steps.unload:
+        for version in steps.unload if model.may_unload else ():
             self._begin_unload(model, version)
         model.forget_gone()
         return model.next_time(now)
@@ -163,7 +163,9 @@ class Attendant:
         version.doing = Doing.NOTHING
         version.seconds = seconds
         if failure is None:
-            version.served = load.offer
+            before, version.served = version.served, load.offer
+            if before is not None and not same_content(before, load.offer):
+                self._crew.fetch.run(lambda: self._release(name, load.source, before))
             version.forget_failures()
             tell_loaded(name, version)
         elif not load.watcher.cancelled.is_set():

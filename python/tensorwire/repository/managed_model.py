@@ -71,6 +71,9 @@ class ManagedModel:
         """What may be chosen from, as the last look left it."""
 
         self._missing: list[int] = []
+        self._unload_after = 0
+        """The look until which nothing is unloaded: what is wanted may turn out otherwise."""
+
         self._load_again_at: int | None = None
         """The look after which everything is loaded again."""
 
@@ -78,8 +81,10 @@ class ManagedModel:
         """It is told this from now on; `source`: if its versions come from elsewhere then."""
         before, self.config = self.config, config
         self.removed = False
+        self.take_all = True
         if source is not None:
             self._exchange_source(source)
+        self._unload_after = self.looks.ask()
         if (before.batching, before.options) != (config.batching, config.options):
             for version in self.versions.values():
                 version.force()
@@ -111,7 +116,6 @@ class ManagedModel:
         self.source = source
         self.looks = LookSchedule(self._interval)
         self.looks.begun = self.looks.ended = begun
-        self.take_all = True
         self._seen = {}
 
     def see(self, versions: Sequence[ModelVersion], *, reload_changed: bool) -> bool:
@@ -209,6 +213,11 @@ class ManagedModel:
         return sorted(
             (each.number for each in self.versions.values() if each.wanted), reverse=True
         )
+
+    @property
+    def may_unload(self) -> bool:
+        """What is wanted was chosen with an eye on the source."""
+        return self.looks.ended >= self._unload_after
 
     @property
     def is_busy(self) -> bool:
