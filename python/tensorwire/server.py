@@ -19,6 +19,7 @@ from . import _core
 from .config import ServeConfig, load_config, parse_grace
 from .errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
 from .model import open_engine, read_metadata
+from .places import Place, places
 from .repository.change import describe_failures
 from .repository.config_watch import Read
 from .repository.keras_export import KerasExporter
@@ -32,6 +33,7 @@ from .repository.server_config import read_server_config
 from .served_models import ServedModels
 from .signature import Signature
 from .stop_signals import StopSignals
+from .tls_renewal import TlsRenewal
 from .units import format_duration
 
 if TYPE_CHECKING:
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     from .config import Settings
 
 _log = logging.getLogger("tensorwire.server")
-
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (recognised, not used)
 
 
 class Server(ServedModels):
@@ -83,6 +83,7 @@ class Server(ServedModels):
         self._stopped = threading.Event()
         self._engine: _core.Engine | None = None
         self._listener: _core.Server | None = None
+        self._renewal: TlsRenewal | None = None
         self._outcomes: list[Outcome] = []
         self._complete = True
 
@@ -144,7 +145,9 @@ class Server(ServedModels):
         self._stopping.set()
         # A start that is still opening TensorFlow holds the lock; then there is no listener.
         with self._lock:
-            listener = self._listener
+            listener, renewal = self._listener, self._renewal
+        if renewal is not None:
+            renewal.stop()
         self._repository.stop(0.0)
         if listener is not None and not listener.stop(seconds):
             self._complete = False
@@ -158,28 +161,43 @@ class Server(ServedModels):
         return self._stopped.wait(timeout)
 
     @property
+    def places(self) -> list[Place]:
+        """Every place that it listens on, the one of `address` first."""
+        if self._listener is None:
+            raise TensorWireError("the server has no port yet: it was not started")
+        return places(self.config.listener, self._listener.ports)
+
+    @property
     def address(self) -> str:
-        """host:port where a client on this machine reaches it."""
-        host = self.config.listener.host
-        return _join(_WILDCARDS.get(host, host), self.port)
+        """host:port where a client on this machine reaches it, or unix:/path if it
+        listens on no port."""
+        return self.places[0].address
 
     @property
     def bound_address(self) -> str:
         """host:port that it listens on: 0.0.0.0 or [::] for every network."""
-        return _join(self.config.listener.host, self.port)
+        return self.places[0].bound
 
     @property
     def whereabouts(self) -> str:
         """`bound_address` as people are told it: `0.0.0.0:50051 (every network)`."""
-        every = " (every network)" if self.config.listener.host in _WILDCARDS else ""
-        return f"{self.bound_address}{every}"
+        return self.places[0].whereabouts
 
     @property
     def port(self) -> int:
         """The port it listens on, also where port 0 was asked for."""
-        if self._listener is None:
-            raise TensorWireError("the server has no port yet: it was not started")
-        return self._listener.port
+        return self._port("port")
+
+    @property
+    def rest_port(self) -> int:
+        """The port for REST alone, also where rest_port 0 was asked for."""
+        return self._port("rest_port")
+
+    def _port(self, kind: str) -> int:
+        for place in self.places:
+            if place.kind == kind and place.port is not None:
+                return place.port
+        raise TensorWireError(f"the server has no {kind}: it listens on {self.whereabouts}")
 
     @property
     def is_listening(self) -> bool:
@@ -236,8 +254,11 @@ class Server(ServedModels):
             self._listener = _core.Server(engine, self.config.listener.to_native())
         except _core.NativeError as error:
             raise TensorWireError(str(error.args[1])) from error
-        fields = {"address": self.bound_address}
-        _log.info("listening on %s", self.whereabouts, extra={"fields": fields})
+        self._renewal = TlsRenewal(self.config.listener.tls, self._listener)
+        self._renewal.start()
+        for place in self.places:
+            fields = {"address": place.bound}
+            _log.info("listening on %s", place.whereabouts, extra={"fields": fields})
 
     def _open_when_loaded(self, engine: _core.Engine) -> None:
         served = {each.model.name for each in self._outcomes if each.error is None}
@@ -281,7 +302,8 @@ class _Teller(Watcher):
 
     def listening(self, server: Server) -> None:
         if not _log.hasHandlers():
-            sys.stderr.write(f"listening on {server.whereabouts}\n")
+            for place in server.places:
+                sys.stderr.write(f"listening on {place.whereabouts}\n")
 
 
 def run(server: Server, watcher: Watcher | None = None) -> bool:
@@ -314,10 +336,6 @@ def run(server: Server, watcher: Watcher | None = None) -> bool:
             complete = server.stop()
     _log.info("stopped")
     return complete
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _unless_stopping(server: Server, action: Callable[[Server], object]) -> None:

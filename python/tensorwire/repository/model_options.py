@@ -16,7 +16,7 @@ def model_options(config: ServeConfig, model: ModelConfig, folder: Path) -> str:
 
     Raises ConfigError for a file in its folder that can't be read.
     """
-    options = json.loads(config.batches.to_native(model.name, folder))
+    options = json.loads(config.version_options(model.name, folder))
     if model.batching is not None:
         options["batching"] = model.batching.to_native()
     return json.dumps(options)
