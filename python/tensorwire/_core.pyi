@@ -123,7 +123,8 @@ class Server:
 
     def __new__(cls, engine: Engine, options: str) -> Server:
         """`options` is JSON: host, port (0: any free one), io_threads (0: one a core),
-        max_message_bytes, tensor_content (bool), default_model (string or null).
+        max_message_bytes, tensor_content (bool), default_model (string or null), control
+        (bool: whether callers may change the models).
 
         Raises NativeError UNAVAILABLE if the address can't be listened on.
         """
@@ -132,10 +133,42 @@ class Server:
     def port(self) -> int:
         """The port it listens on."""
 
+    def next_command(self, timeout: float) -> Command | None:
+        """The next request to change the models, waited for up to `timeout` seconds. None if
+        there is none by then; at once if callers may not change them, and from the stop
+        on. May be called from several threads."""
+
     def stop(self, grace: float) -> bool:
         """Turns health to NOT_SERVING, stops accepting, finishes what is in flight for
         up to `grace` seconds, then closes. True: nothing was cut off. Calling it again,
         from any thread, waits for the same end."""
+
+@final
+class Command:
+    """A request to change the models, or to see which there are, that waits for its answer.
+    Dropped, it answers UNAVAILABLE. Its caller may have gone; it is to be done all the
+    same."""
+
+    @property
+    def method(self) -> str:
+        """Full name, such as "tensorwire.ModelRepository/ListModels" or
+        "tensorflow.serving.ModelService/HandleReloadConfigRequest"."""
+
+    @property
+    def is_json(self) -> bool:
+        """Whether request and reply are JSON, by protobuf's mapping; else encoded messages."""
+
+    @property
+    def payload(self) -> bytes:
+        """The request, not looked at yet: it may be anything. Raises NativeError
+        FAILED_PRECONDITION once the command is answered."""
+
+    def answer(self, payload: bytes) -> None:
+        """Answers with the reply. Raises NativeError FAILED_PRECONDITION if it was answered
+        before."""
+
+    def fail(self, code: str, message: str) -> None:
+        """Answers with an error of this code, such as "NOT_FOUND". Raises as `answer`."""
 
 @final
 class Request:
@@ -296,6 +329,7 @@ def descriptor_set() -> bytes:
 __all__ = [
     "Call",
     "Channel",
+    "Command",
     "Engine",
     "Inbox",
     "LoadTest",

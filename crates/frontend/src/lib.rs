@@ -25,6 +25,9 @@ mod ticker;
 
 mod http1;
 
+mod control;
+pub use control::Command;
+
 mod metrics;
 
 mod services;

@@ -46,6 +46,7 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("max_message_size", metavar="SIZE")
 @setting_option("tensor_content")
 @setting_option("default_model", metavar="NAME")
+@setting_option("remote_control", metavar="on|off")
 @setting_option("grace", metavar="TIME")
 @setting_option("max_batch_size", metavar="ROWS")
 @setting_option("batch_timeout", metavar="TIME")

@@ -38,6 +38,7 @@ class Settings(EngineSettings, total=False):
     max_message_size: int | str
     tensor_content: bool
     default_model: str | None
+    remote_control: bool | None
     io_threads: int
     batching: Batching | bool | None
     model_batching: Mapping[str, Batching | bool | None]

@@ -210,6 +210,19 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    remote_control: bool | None = setting(
+        None,
+        values.optional(values.flag),
+        "Let callers add, remove and reload models over the network: on or off.",
+        shown="on where only this machine is listened to",
+    )
+
+    @property
+    def takes_commands(self) -> bool:
+        """Whether callers may change the models."""
+        if self.remote_control is None:
+            return values.is_loopback(self.host)
+        return self.remote_control
 
     def to_native(self) -> str:
         """The JSON that `_core.Server` takes."""
@@ -221,6 +234,7 @@ class ListenerConfig:
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
                 "default_model": self.default_model,
+                "control": self.takes_commands,
             }
         )
 
