@@ -15,7 +15,7 @@ pub(crate) struct Command {
     method: &'static str,
     #[pyo3(get)]
     is_json: bool,
-    command: Mutex<Option<frontend::Command>>,
+    waiting: Mutex<Option<frontend::Command>>,
 }
 
 #[pymethods]
@@ -44,7 +44,7 @@ impl Command {
         Self {
             method: command.method(),
             is_json: command.is_json(),
-            command: Mutex::new(Some(command)),
+            waiting: Mutex::new(Some(command)),
         }
     }
 
@@ -53,7 +53,7 @@ impl Command {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<frontend::Command>> {
-        self.command.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

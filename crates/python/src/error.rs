@@ -29,7 +29,7 @@ pub(crate) fn serve_error(error: ServeError) -> PyErr {
     native_error(error.kind().name(), error.message(), "")
 }
 
-/// The kind of this name, "NOT_FOUND"; [`Kind::Unknown`] for others.
+/// The kind of this name, `"NOT_FOUND"`; [`Kind::Unknown`] for others.
 pub(crate) fn kind_named(code: &str) -> Kind {
     (1..=16)
         .map(Kind::from_code)
