@@ -46,7 +46,7 @@ def server(listen: Callable[..., _core.Server]) -> _core.Server:
 
 @pytest.fixture
 def channel(server: _core.Server) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{server.ports[0]}") as channel:
         yield channel
 
 
@@ -162,7 +162,7 @@ def test_a_command_outlives_its_caller(server: _core.Server, channel: grpc.Chann
 
 def test_the_server_tells_the_deadline_itself(server: _core.Server) -> None:
     """To a client that does not give up first by its own clock, as grpcio does."""
-    with raw_http2.Connection(server.port) as connection:
+    with raw_http2.Connection(server.ports[0]) as connection:
         stream = connection.begin(raw_http2.grpc_headers(f"/{LIST}", grpc_timeout="100m"))
         connection.send(stream, raw_http2.frame(b""), end=True)
         command = taken(server)
@@ -210,7 +210,7 @@ def test_a_stop_answers_what_waits_and_is_not_held_up(
 
 def test_switched_off_it_says_how_to_switch_it_on(listen: Callable[..., _core.Server]) -> None:
     server = listen(remote_control=False)
-    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{server.ports[0]}") as channel:
         code, text = refusal(begin_reload(channel, "half"))
     assert code == grpc.StatusCode.PERMISSION_DENIED
     assert text.endswith("start it with --remote-control on to allow it")

@@ -6,6 +6,8 @@ use engine::Engine;
 
 use crate::control::CommandQueue;
 use crate::drain::Drain;
+use crate::lifetime::ConnectionOptions;
+use crate::listen::Refusals;
 use crate::metrics::Metrics;
 use crate::services::reflection::Descriptors;
 use crate::ticker::Ticker;
@@ -34,6 +36,10 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) drain: Drain,
     pub(crate) metrics: Metrics,
+    /// How many connections there may be, and how long each.
+    pub(crate) connections: ConnectionOptions,
+    /// Connections that came to nothing.
+    pub(crate) refusals: Refusals,
     pub(crate) descriptors: Descriptors,
     /// Largest request message, bytes.
     pub(crate) max_message_bytes: usize,

@@ -16,7 +16,7 @@ use tensor::Tensor;
 use tensorflow::{Library, SessionConfig, load_saved_model};
 use wire::signatures::describe;
 
-use crate::engine_options::{EngineOptions, model_options};
+use crate::engine_options::{EngineOptions, LoadOptions};
 use crate::error::{kind_named, serve_error};
 use crate::exit_gate;
 use crate::measure::{Meter, cost_tuples};
@@ -77,12 +77,13 @@ impl Engine {
         path: PathBuf,
         options: &str,
     ) -> PyResult<()> {
-        let options = model_options(options)?;
+        let LoadOptions { model, tags } = LoadOptions::from_json(options)?;
         let load = move || {
-            let model = load_saved_model(self.library, &self.session, (name, version), &path)?;
-            let mut model = model.with_options(options);
-            self.meter.measure(&mut model, &path);
-            Ok(model)
+            let loaded =
+                load_saved_model(self.library, &self.session, (name, version), &path, &tags)?;
+            let mut loaded = loaded.with_options(model);
+            self.meter.measure(&mut loaded, &path, &tags);
+            Ok(loaded)
         };
         let registry = self.registry()?;
         exit_gate::detach(py, || registry.load(name, version, load))

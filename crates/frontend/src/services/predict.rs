@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::{
-    Call as EngineCall, ModelSelector, Outputs, ServeError, ServedModel, Signature, Version,
+    Call as EngineCall, Clock, ModelSelector, Outputs, ServeError, ServedModel, Signature, Version,
 };
 use http::HeaderName;
 use smallvec::SmallVec;
@@ -63,6 +63,19 @@ fn bind(
     };
     let call = EngineCall::new(Arc::clone(model), index, inputs, outputs, call.clock()?)?;
     Ok((call, Writer::Predict(writer)))
+}
+
+/// What a recorded request asks of `model`, whatever model it was recorded of.
+pub(crate) fn recorded(
+    model: &Arc<ServedModel>,
+    message: &Bytes,
+) -> Result<EngineCall, ServeError> {
+    let request = predict::decode_request(message).map_err(|error| unreadable(&error))?;
+    let name = request.spec.map_or("", |spec| spec.signature_name);
+    let (index, signature) = model.signature(name)?;
+    let inputs = decode_inputs(signature, &request, message, usize::MAX)?;
+    let outputs = signature.bind_outputs(&request.output_filter)?;
+    EngineCall::new(Arc::clone(model), index, inputs, outputs, Clock::until(None))
 }
 
 /// Writes `PredictResponse`s.
