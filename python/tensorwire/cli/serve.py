@@ -49,6 +49,7 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("max_message_size", metavar="SIZE")
 @setting_option("tensor_content")
 @setting_option("default_model", metavar="NAME")
+@setting_option("remote_control", metavar="on|off")
 @setting_option("grace", metavar="TIME")
 @setting_option("model_config_file", metavar="FILE")
 @setting_option("config_poll_interval", metavar="TIME")

@@ -248,6 +248,12 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    remote_control: bool | None = setting(
+        None,
+        values.optional(values.flag),
+        "Let callers add, remove and reload models over the network: on or off.",
+        shown="on where only this machine is listened to",
+    )
 
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
@@ -273,6 +279,13 @@ class ListenerConfig:
         }
         return tuple(kind for kind, value in each.items() if value is not None)
 
+    @property
+    def takes_commands(self) -> bool:
+        """Whether callers may change the models."""
+        if self.remote_control is None:
+            return self.kinds == ("unix_socket",) or values.is_loopback(self.host)
+        return self.remote_control
+
     def _listener(self, kind: str) -> dict[str, Any]:
         tls = self.tls.to_native() if self.tls.is_on(kind) else None
         if kind == "unix_socket":
@@ -294,6 +307,7 @@ class ListenerConfig:
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
                 "default_model": self.default_model,
+                "control": self.takes_commands,
             }
         )
 
