@@ -78,8 +78,7 @@ def setting_option(
     shown.append(f"or {setting.variable}")
     attributes["help"] = f"{setting.description}  [{'; '.join(shown)}]"
     flag = f"--{name.replace('_', '-')}"
-    # A switch that is on by itself takes a value, so that it can be switched off.
-    if setting.is_switch and metavar is None:
+    if setting.is_switch:
         attributes["is_flag"] = True
     else:
         attributes["metavar"] = metavar

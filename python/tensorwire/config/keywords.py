@@ -49,6 +49,7 @@ class Settings(EngineSettings, total=False):
     max_message_size: int | str
     tensor_content: bool
     default_model: str | None
+    remote_control: bool | None
     io_threads: int
     model_config_file: _Path | None
     config_poll_interval: float | str

@@ -57,10 +57,12 @@ class LifecycleConfig:
         "How often models are looked at for new versions; 0: once.",
         shown="1s",
     )
+    # Made by a function: as a flag it takes a value, off too.
     reload_changed: bool = setting(
-        True,
+        lambda: True,
         values.flag,
-        "Load a version again whose files have been exchanged: true or false.",
+        "Load a version again whose files have been exchanged: on or off.",
+        shown="on",
     )
     version_transition: str = setting(
         "availability",

@@ -248,6 +248,12 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    remote_control: bool | None = setting(
+        None,
+        values.optional(values.flag),
+        "Let callers add, remove and reload models over the network: on or off.",
+        shown="on where only this machine is listened to",
+    )
 
     rest_host: str | None = None
     """Where `rest_port` is, if not at `host`."""
@@ -285,6 +291,13 @@ class ListenerConfig:
             return self.rest_host
         return self.host
 
+    @property
+    def takes_commands(self) -> bool:
+        """Whether callers may change the models."""
+        if self.remote_control is None:
+            return self.kinds == ("unix_socket",) or values.is_loopback(self.host)
+        return self.remote_control
+
     def _listener(self, kind: str) -> dict[str, Any]:
         tls = self.tls.to_native() if self.tls.is_on(kind) else None
         if kind == "unix_socket":
@@ -307,6 +320,7 @@ class ListenerConfig:
                 "tensor_content": self.tensor_content,
                 "default_model": self.default_model,
                 "short_health_names": self.short_health_names,
+                "control": self.takes_commands,
             }
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tensorwire.config import ServeConfig
@@ -15,6 +16,7 @@ def model_options(config: ServeConfig, model: ModelConfig, folder: Path) -> str:
 
     Raises ConfigError for a file in its folder that can't be read.
     """
-    if model.batching is None:
-        return config.version_options(model.name, folder)
-    return config.engine.version_options(model.batching)
+    options = json.loads(config.version_options(model.name, folder))
+    if model.batching is not None:
+        options["batching"] = model.batching.to_native()
+    return json.dumps(options)
