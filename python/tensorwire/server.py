@@ -103,7 +103,7 @@ class Server:
             self._engine = engine
             self._listener = self._listen(engine)
             exporter = KerasExporter(engine.tensorflow_version)
-            self._reconciler = Reconciler(engine, exporter, self.config.batches.to_native)
+            self._reconciler = Reconciler(engine, exporter, self.config.model_options)
         fields = {"address": self.bound_address}
         _log.info("listening on %s", self.whereabouts, extra={"fields": fields})
 
