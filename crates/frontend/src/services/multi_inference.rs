@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::{Clock, ServeError, ServedModel};
 use wire::examples::{MultiRequest, Task, decode_multi_request};
+use wire::predict::Version;
 
 use super::example_request::serialized;
 use super::inference::{self, Pending, Refused};
@@ -31,12 +32,13 @@ fn prepare(app: &App, received: &Received) -> Result<Vec<ExampleCall>, Refused> 
     let first = request.tasks.first().copied().unwrap_or_default();
     let model = app.engine.registry.find(selector(&first.spec))?;
     let clock = received.call.clock().map_err(Refused::by(&model, None))?;
-    let same_version = |task: &Task<'_>| match task.spec.version {
-        wire::predict::Version::Latest => Ok(()),
-        _ => {
-            let version = app.engine.registry.find(selector(&task.spec))?.version;
-            check_version(model.version, version)
+    let same_version = |task: &Task<'_>| {
+        // One that names none follows the first.
+        if task.spec.version == Version::Latest {
+            return Ok(());
         }
+        let other = app.engine.registry.find(selector(&task.spec))?;
+        check_version(model.version, other.version)
     };
     calls(
         &model,
