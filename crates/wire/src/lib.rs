@@ -9,6 +9,8 @@ pub mod tensor_proto;
 
 pub mod text;
 
+pub mod rest;
+
 pub mod signatures;
 
 mod segments;

@@ -15,14 +15,17 @@ class EngineSettings(TypedDict, total=False):
     """The keyword arguments of `Model`; `EngineConfig` says what each means."""
 
     runner_threads: int
+    saved_model_tags: str | Sequence[str]
     op_library: Sequence[_Path]
     tensorflow_dir: _Path | None
     intra_op_threads: int | None
     inter_op_threads: int | None
-    xla: bool | None
+    xla: bool | str | None
+    mixed_precision: str | None
     gpu_memory_growth: bool | None
     gpu_memory_fraction: float | None
     session_config_file: _Path | None
+    check_method_name: bool
     measure_budget: float | str
     measure_cache: _Path | None
 
@@ -33,7 +36,16 @@ class Settings(EngineSettings, total=False):
     `model_batching` for those it names, and False for either switches it off."""
 
     host: str
-    port: int
+    port: int | None
+    rest_port: int | None
+    unix_socket: _Path | None
+    tls_certificate: _Path | None
+    tls_key: _Path | None
+    tls_client_ca: _Path | None
+    tls_on: str | Sequence[str]
+    max_connections: int
+    max_connection_age: float | str | None
+    keepalive_time: float | str | None
     grace: float | str
     max_message_size: int | str
     tensor_content: bool
@@ -48,7 +60,6 @@ class Settings(EngineSettings, total=False):
     pad_variable_length_inputs: bool
     no_batching: str | Sequence[str]
     enable_per_model_batching_parameters: bool
-    check_method_name: bool
     max_requests: int
     max_rows: int
     max_bytes: int | str

@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::{Clock, ServeError, ServedModel};
+use engine::{Clock, InferenceMethod, ServeError, ServedModel};
 use wire::examples::{MultiRequest, Task, decode_multi_request};
 use wire::predict::Version;
 
 use super::example_request::serialized;
 use super::inference::{self, Pending, Refused};
 use super::predict::{selector, unreadable};
+use super::recording::Recording;
 use super::together::Together;
 use crate::app::App;
 use crate::examples::{ExampleCall, Method};
@@ -137,14 +138,17 @@ fn start(app: &Rc<App>, received: Received, calls: Vec<ExampleCall>) {
     let Some(first) = calls.first() else {
         return;
     };
-    let parts = Together::parts(received.responder, Arc::clone(first.model()), readers);
+    let method = InferenceMethod::MultiInference;
+    let recording = Recording::begin(first, Some((method, &received.message)));
+    let model = Arc::clone(first.model());
+    let parts = Together::parts((received.responder, recording), model, readers);
     for (index, (call, part)) in calls.into_iter().zip(parts).enumerate() {
         if part.is_gone() {
             return;
         }
         // The message is one, and its bytes count once.
-        let received = if index == 0 { bytes } else { 0 };
-        let pending = Pending::new(part.into(), &call, received, wants_timings);
+        let told = (if index == 0 { bytes } else { 0 }, wants_timings);
+        let pending = Pending::part(part, &call, told);
         inference::run(app, call, pending);
     }
 }
