@@ -90,7 +90,7 @@ def load_newest(
     folder = Path(newest.location)
     if newest.needs_export:
         folder = KerasExporter(engine.tensorflow_version).export(folder)
-    options = json.dumps({"batching": batching.to_native()})
+    options = json.dumps({"batching": batching.to_native(), "check_method_name": False})
     try:
         engine.load(named.name, newest.number, str(folder), options)
     except _core.NativeError as error:

@@ -104,7 +104,7 @@ class Server:
             self._engine = engine
             self._listener = self._listen(engine)
             exporter = KerasExporter(engine.tensorflow_version)
-            self._reconciler = Reconciler(engine, exporter, self.config.batches.to_native)
+            self._reconciler = Reconciler(engine, exporter, self.config.model_options)
             self._renewal = TlsRenewal(self.config.listener.tls, self._listener)
         self._renewal.start()
         for place in self.places:

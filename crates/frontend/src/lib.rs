@@ -37,5 +37,10 @@ mod http1;
 
 mod metrics;
 
+mod examples;
+
 mod services;
 pub use services::text::{TextCall, TextReply};
+
+mod recorded;
+pub use recorded::Recorded;

@@ -61,8 +61,14 @@ impl EngineOptions {
 
 /// Reads the options of one model.
 pub(crate) fn model_options(json: &str) -> PyResult<ModelOptions> {
-    let ModelFields { batching } = from_json("the model's options", json)?;
-    Ok(ModelOptions { batching })
+    let ModelFields {
+        batching,
+        check_method_name,
+    } = from_json("the model's options", json)?;
+    Ok(ModelOptions {
+        batching,
+        check_method_name,
+    })
 }
 
 fn from_json<Options: DeserializeOwned>(what: &str, json: &str) -> PyResult<Options> {
@@ -93,6 +99,7 @@ struct SessionFields {
 struct ModelFields {
     #[serde(with = "BatchingFields")]
     batching: Batching,
+    check_method_name: bool,
 }
 
 #[derive(Deserialize)]

@@ -279,6 +279,20 @@ class ListenerConfig:
 
 
 @dataclass(frozen=True)
+class SignaturesConfig:
+    """What signatures answer."""
+
+    HEADING: ClassVar[str] = "Signatures"
+
+    check_method_name: bool = setting(
+        False,
+        values.flag,
+        "Answer a request only by a signature whose method_name is of its kind, as TensorFlow "
+        "Serving does with --enable_signature_method_name_check.",
+    )
+
+
+@dataclass(frozen=True)
 class LogConfig:
     """What is said about it while it runs, on standard error."""
 
@@ -308,5 +322,19 @@ class ServeConfig:
         shown="30s",
     )
     batches: BatchingConfig = branch(BatchingConfig)
+    signatures: SignaturesConfig = branch(SignaturesConfig)
     engine: EngineConfig = branch(EngineConfig)
     log: LogConfig = branch(LogConfig)
+
+    def model_options(self, model: str, folder: Path) -> str:
+        """A version's options as JSON, as `_core.Engine.load` takes them; `folder` is its
+        own.
+
+        Raises ConfigError for a file in it that can't be read.
+        """
+        return json.dumps(
+            {
+                "batching": self.batches.of_version(model, folder).to_native(),
+                "check_method_name": self.signatures.check_method_name,
+            }
+        )

@@ -16,8 +16,10 @@ use http::Response;
 use tensor::Tensor;
 use tokio::sync::oneshot;
 
+use super::example_request::ExampleWriter;
 use super::predict::PredictWriter;
 use super::text::TextWriter;
+use super::together::Part;
 use crate::app::App;
 use crate::grpc::{Frame, Received, Responder, server_timing};
 use crate::http1::HttpResponder;
@@ -29,6 +31,8 @@ pub(crate) type Outputs = Result<Vec<Tensor>, ServeError>;
 pub(crate) enum Writer {
     /// `tensorflow.serving.PredictionService/Predict`.
     Predict(PredictWriter),
+    /// `tensorflow.serving.PredictionService/Classify` and `/Regress`.
+    Examples(ExampleWriter),
     /// `prediction_service.PredictionService/Predict`.
     Text(TextWriter),
 }
@@ -42,6 +46,7 @@ impl Writer {
     ) -> (Result<Frame, ServeError>, Option<Kind>) {
         let reply = match self {
             Self::Predict(writer) => outputs.and_then(|outputs| writer.write(model, &outputs)),
+            Self::Examples(writer) => outputs.and_then(|outputs| writer.write(model, &outputs)),
             Self::Text(writer) => return writer.write(outputs),
         };
         let failed = reply.as_ref().err().map(ServeError::kind);
@@ -62,6 +67,14 @@ pub(crate) enum ReplyTo {
     /// To a request of plain HTTP.
     #[expect(dead_code, reason = "the REST services make it")]
     Http(HttpResponder, Box<dyn WritePage>),
+    /// Into the reply to several calls.
+    Part(Part),
+}
+
+impl From<Part> for ReplyTo {
+    fn from(part: Part) -> Self {
+        Self::Part(part)
+    }
 }
 
 impl ReplyTo {
@@ -70,6 +83,7 @@ impl ReplyTo {
         match self {
             Self::Grpc(responder, _) => responder.is_gone(),
             Self::Http(responder, _) => responder.is_gone(),
+            Self::Part(part) => part.is_gone(),
         }
     }
 
@@ -78,6 +92,7 @@ impl ReplyTo {
         match self {
             Self::Grpc(responder, _) => responder.poll_gone(context),
             Self::Http(responder, _) => responder.poll_gone(context),
+            Self::Part(part) => part.poll_gone(context),
         }
     }
 }
@@ -131,10 +146,10 @@ pub(crate) struct Count {
 }
 
 /// What is left of a call that has run, beside its outputs.
-struct Ended {
+pub(super) struct Ended {
     timings: Option<Timings>,
     /// What the request holds of the limits.
-    permit: Option<Permit>,
+    pub(super) permit: Option<Permit>,
     /// When its reply was begun.
     encoding: Instant,
 }
@@ -158,7 +173,12 @@ impl Ended {
 impl Count {
     /// Counts a request whose reply of `sent` bytes is written; the timings that its caller
     /// is to be told.
-    fn written(self, ended: &Ended, failed: Option<Kind>, sent: usize) -> Option<Timings> {
+    pub(super) fn written(
+        self,
+        ended: &Ended,
+        failed: Option<Kind>,
+        sent: usize,
+    ) -> Option<Timings> {
         let timings = ended.timings;
         let timings = timings.map(|timings| timings.written(self.arrived, ended.encoding));
         match (failed, &timings) {
@@ -222,6 +242,7 @@ impl Respond for Pending {
                 }
                 responder.send(page, ended.permit);
             }
+            ReplyTo::Part(part) => part.end(outputs, ended, count),
         }
     }
 }
