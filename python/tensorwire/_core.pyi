@@ -127,7 +127,8 @@ class Server:
         `renew_tls` takes it), connections {max_connections, max_concurrent_streams, and in
         seconds or null max_connection_age, max_connection_age_grace, max_connection_idle,
         keepalive_time, keepalive_timeout}, io_threads (0: one a core), max_message_bytes,
-        tensor_content (bool), default_model (string or null).
+        tensor_content (bool), rest {timeout (seconds or null), cors (bool)}, default_model
+        (string or null).
 
         Raises NativeError UNAVAILABLE if a place can't be listened on or its certificate
         can't be used.

@@ -11,7 +11,7 @@ use crate::acceptor::Acceptor;
 use crate::app::Shared;
 use crate::drain::Drain;
 use crate::io_thread::IoThread;
-use crate::lifetime::ConnectionOptions;
+use crate::lifetime::{ConnectionOptions, seconds};
 use crate::listen::{
     self, Entrance, Gate, ListenError, ListenerOptions, Refusals, TlsError, TlsOptions,
 };
@@ -37,8 +37,21 @@ pub struct ServerOptions {
     pub max_message_bytes: usize,
     /// Whether replies carry `tensor_content` even where the caller did not ask.
     pub tensor_content: bool,
+    /// How the REST API answers.
+    pub rest: RestOptions,
     /// The text service's model where a request names none.
     pub default_model: Option<String>,
+}
+
+/// How the REST API answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestOptions {
+    /// Deadline of its requests, from when their body is there, seconds.
+    #[serde(deserialize_with = "seconds")]
+    pub timeout: Option<Duration>,
+    /// Whether its pages may be read by scripts of any origin.
+    pub cors: bool,
 }
 
 /// How long the I/O threads may take to end once they are told to.
@@ -103,6 +116,7 @@ impl Server {
             refusals: Refusals::default(),
             max_message_bytes: options.max_message_bytes,
             tensor_content: options.tensor_content,
+            rest: options.rest.clone(),
             default_model: options.default_model.clone(),
         });
         let io: Vec<IoThread> = traffic

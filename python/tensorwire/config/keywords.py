@@ -50,6 +50,8 @@ class Settings(EngineSettings, total=False):
     max_message_size: int | str
     tensor_content: bool
     default_model: str | None
+    rest_timeout: float | str | None
+    cors: bool
     io_threads: int
     batching: Batching | bool | None
     model_batching: Mapping[str, Batching | bool | None]

@@ -259,6 +259,17 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    rest_timeout: float | None = setting(
+        30.0,
+        values.time_limit,
+        "Time that a REST request may take once its body is there; none: any time.",
+        shown="30s",
+    )
+    cors: bool = setting(
+        False,
+        values.flag,
+        "Let scripts of any web page call the REST API.",
+    )
 
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
@@ -304,6 +315,7 @@ class ListenerConfig:
                 "io_threads": self.io_threads,
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
+                "rest": {"timeout": self.rest_timeout, "cors": self.cors},
                 "default_model": self.default_model,
             }
         )
