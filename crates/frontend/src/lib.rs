@@ -37,6 +37,9 @@ mod http1;
 
 mod rest;
 
+mod control;
+pub use control::Command;
+
 mod metrics;
 
 mod warmup;

@@ -50,6 +50,7 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("default_model", metavar="NAME")
 @setting_option("rest_timeout", metavar="TIME")
 @setting_option("cors")
+@setting_option("remote_control", metavar="on|off")
 @setting_option("grace", metavar="TIME")
 @setting_option("tls_certificate", metavar="FILE")
 @setting_option("tls_key", metavar="FILE")

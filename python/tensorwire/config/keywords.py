@@ -52,6 +52,7 @@ class Settings(EngineSettings, total=False):
     default_model: str | None
     rest_timeout: float | str | None
     cors: bool
+    remote_control: bool | None
     io_threads: int
     batching: Batching | bool | None
     model_batching: Mapping[str, Batching | bool | None]

@@ -270,6 +270,12 @@ class ListenerConfig:
         values.flag,
         "Let scripts of any web page call the REST API.",
     )
+    remote_control: bool | None = setting(
+        None,
+        values.optional(values.flag),
+        "Let callers add, remove and reload models over the network: on or off.",
+        shown="on where only this machine is listened to",
+    )
 
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
@@ -295,6 +301,13 @@ class ListenerConfig:
         }
         return tuple(kind for kind, value in each.items() if value is not None)
 
+    @property
+    def takes_commands(self) -> bool:
+        """Whether callers may change the models."""
+        if self.remote_control is None:
+            return self.kinds == ("unix_socket",) or values.is_loopback(self.host)
+        return self.remote_control
+
     def _listener(self, kind: str) -> dict[str, Any]:
         tls = self.tls.to_native() if self.tls.is_on(kind) else None
         if kind == "unix_socket":
@@ -317,6 +330,7 @@ class ListenerConfig:
                 "tensor_content": self.tensor_content,
                 "rest": {"timeout": self.rest_timeout, "cors": self.cors},
                 "default_model": self.default_model,
+                "control": self.takes_commands,
             }
         )
 

@@ -40,6 +40,7 @@ def test_defaults() -> None:
         "max_message_bytes": 2147483647,
         "tensor_content": False,
         "default_model": None,
+        "control": True,
     }
     native = json.loads(config.engine.to_native(Path("/tf")))
     # A share of this machine's memory.
@@ -91,6 +92,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_MAX_MESSAGE_SIZE": "64MiB",
         "TENSORWIRE_TENSOR_CONTENT": "true",
         "TENSORWIRE_DEFAULT_MODEL": "a",
+        "TENSORWIRE_REMOTE_CONTROL": "off",
         "TENSORWIRE_IO_THREADS": "2",
         "TENSORWIRE_RUNNER_THREADS": "3",
         "TENSORWIRE_INTRA_OP_THREADS": "4",
@@ -126,6 +128,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     assert config.grace == 0.5
     assert config.listener.max_message_size == 64 * 2**20
     assert config.listener.tensor_content is True
+    assert config.listener.takes_commands is False
     listeners = json.loads(config.listener.to_native())["listeners"]
     assert [(each["kind"], each.get("protocols"), bool(each["tls"])) for each in listeners] == [
         ("tcp", "all", True),
@@ -264,3 +267,26 @@ def test_the_cache_is_where_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache = load_config(environ={}).engine.measuring.measure_cache
     assert cache == tmp_path / "tensorwire"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "::1"}, True),
+        ({"host": "127.9.9.9"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "::"}, False),
+        ({"host": "example.org"}, False),
+        ({"host": "0.0.0.0", "port": "off", "unix_socket": "@mine"}, True),
+        ({"host": "0.0.0.0", "port": "off", "rest_port": 0, "unix_socket": "@mine"}, False),
+        ({"host": "0.0.0.0", "remote_control": True}, True),
+        ({"remote_control": "off"}, False),
+    ],
+)
+def test_only_this_machine_may_change_the_models_unless_said_otherwise(
+    settings: dict[str, object], expected: bool
+) -> None:
+    config = load_config(settings, {})
+    assert json.loads(config.listener.to_native())["control"] is expected
