@@ -54,14 +54,39 @@ class Engine:
         max_enqueued_batches, num_batch_threads, allowed_batch_sizes (list),
         pad_variable_length_inputs, enable_large_batch_splitting,
         max_execution_batch_size}; null where it is for the engine to choose.
-        On failure the version's state is END with the error, which is raised too."""
+
+        A version of that number that is available answers until the new one takes its
+        place, all at once; the call returns when the old one is freed. On failure the old
+        one stays, else the version's state is END with the error, which is raised in any
+        case. Raises NativeError CANCELLED if the version was unloaded, removed or loaded
+        again meanwhile."""
+
+    def start(self, name: str, version: int) -> None:
+        """Says that a version is wanted and not loading yet: its state is START. Nothing if
+        it is there already and has not ended."""
 
     def fail(self, name: str, version: int, code: str, message: str) -> None:
-        """Sets a version's state to END with this error."""
+        """Sets a version's state to END with this error, unless it is available. The last
+        ten versions of a model to end are kept, those before are forgotten."""
 
     def unload(self, name: str, version: int) -> bool:
-        """Takes a version out of service, waits for its last request and frees it.
-        False: it was not available."""
+        """Takes a version out of service, whatever its state, waits for its last request, or
+        for a load of it that is under way, and frees it. False: there was none, it had
+        ended, or another thread is unloading it."""
+
+    def forget(self, name: str, version: int) -> bool:
+        """Drops what is known of a version that has ended. False: there was none, or it has
+        not ended."""
+
+    def remove(self, name: str) -> bool:
+        """Drops a model: there is none of this name from now on, and health does not wait
+        for it. Frees its versions as `unload` does. False: there was none."""
+
+    def set_labels(self, name: str, labels: dict[str, int]) -> None:
+        """Gives a model these labels of versions and no others, all at once. Versions that
+        are not there may be named; requests are then told that there is none.
+
+        Raises NativeError NOT_FOUND if no model of this name was declared or loaded."""
 
     def models(self) -> list[str]:
         """The names of all models, sorted."""

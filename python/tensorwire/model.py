@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,9 @@ from .errors import (
 )
 from .opening_noise import opening_noise_filtered
 from .repository.keras_export import KerasExporter
+from .repository.local_source import list_versions
+from .repository.naming import name_models
 from .repository.policy import Latest
-from .repository.source import list_versions, name_models
 from .signature import ModelMetadata, Signature
 from .tensorflow_location import find_tensorflow
 from .tensors import Strings, decode, encode
@@ -77,18 +78,18 @@ def read_metadata(engine: _core.Engine, model: str, version: int | None = None) 
 
 
 def load_newest(
-    engine: _core.Engine, path: str | os.PathLike[str], batching: Batching
+    engine: _core.Engine, path: str | os.PathLike[str], options: str
 ) -> tuple[str, int]:
-    """Loads the newest version of the model at a path; its name and version.
+    """Loads the newest version of the model at a path, with these options as the engine takes
+    them; its name and version.
 
     Raises ModelLoadError if it can't be loaded.
     """
     (named,) = name_models(path)
-    (newest,) = Latest().wanted(list_versions(named.path))
-    folder = newest.path
+    (newest,) = Latest().wanted(list_versions(Path(named.path)))
+    folder = Path(newest.location)
     if newest.needs_export:
-        folder = KerasExporter(engine.tensorflow_version).export(newest.path)
-    options = json.dumps({"batching": batching.to_native()})
+        folder = KerasExporter(engine.tensorflow_version).export(folder)
     try:
         engine.load(named.name, newest.number, str(folder), options)
     except _core.NativeError as error:
@@ -111,9 +112,10 @@ class Model:
 
     def __init__(self, path: str | os.PathLike[str], **settings: Unpack[EngineSettings]) -> None:
         check_type("path", path, (str, os.PathLike), "the path of a model")
-        engine = open_engine(load_config(settings, defaults=_DEFAULTS).engine)
+        config = load_config(settings, defaults=_DEFAULTS).engine
+        engine = open_engine(config)
         # The calls of a program are not gathered: each runs in the thread it comes from.
-        name, version = load_newest(engine, path, Batching.off())
+        name, version = load_newest(engine, path, config.version_options(Batching.off()))
         self._path = os.fspath(path)
         self._engine: _core.Engine | None = engine
         self.metadata = read_metadata(engine, name, version)

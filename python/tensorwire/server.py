@@ -10,7 +10,6 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,9 @@ from .errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
 from .model import open_engine, read_metadata
 from .places import Place, places
 from .repository.keras_export import KerasExporter
+from .repository.model_config import ModelConfig
+from .repository.naming import Models, name_models
 from .repository.reconciler import Outcome, Reconciler
-from .repository.source import ModelPath, NamedModel, name_models
 from .signature import ModelStatus, Signature
 from .stop_signals import StopSignals
 from .tls_renewal import TlsRenewal
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from .config import Settings
 
 _log = logging.getLogger("tensorwire.server")
-
-Models = ModelPath | Mapping[str, ModelPath] | Iterable[ModelPath]
-"""One path, several, or names with their paths."""
 
 
 class Server:
@@ -57,13 +54,13 @@ class Server:
         self._setup(name_models(models), load_config(settings))
 
     @classmethod
-    def from_config(cls, models: list[NamedModel], config: ServeConfig) -> Server:
+    def from_config(cls, models: list[ModelConfig], config: ServeConfig) -> Server:
         """One of models named before and a configuration filled before."""
         server = cls.__new__(cls)
         server._setup(models, config)
         return server
 
-    def _setup(self, models: list[NamedModel], config: ServeConfig) -> None:
+    def _setup(self, models: list[ModelConfig], config: ServeConfig) -> None:
         default = config.listener.default_model
         names = [model.name for model in models]
         if default is not None and default not in names:
@@ -107,7 +104,7 @@ class Server:
             self._engine = engine
             self._listener = self._listen(engine)
             exporter = KerasExporter(engine.tensorflow_version)
-            self._reconciler = Reconciler(engine, exporter, self.config.batches.to_native)
+            self._reconciler = Reconciler(engine, exporter, self.config.version_options)
             self._renewal = TlsRenewal(self.config.listener.tls, self._listener)
         self._renewal.start()
         for place in self.places:

@@ -37,5 +37,8 @@ mod http1;
 
 mod metrics;
 
+mod warmup;
+pub use warmup::{Failing, Warmed, WarmupOptions, warm_up};
+
 mod services;
 pub use services::text::{TextCall, TextReply};

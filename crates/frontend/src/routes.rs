@@ -76,9 +76,7 @@ fn unary(app: &Rc<App>, path: &str, exchange: Exchange) {
             });
         }
         "/prediction_service.PredictionService/Predict" => {
-            grpc::receive(app, exchange, |app, received| {
-                inference::answer(app, received, text::prepare);
-            });
+            grpc::receive(app, exchange, text::answer);
         }
         "/tensorflow.serving.PredictionService/GetModelMetadata" => {
             grpc::unary(app, exchange, metadata::answer);

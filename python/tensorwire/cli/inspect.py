@@ -17,7 +17,8 @@ from tensorwire.config import Batching, load_config
 from tensorwire.cost import SignatureCost, costs_by_signature
 from tensorwire.errors import ConfigError
 from tensorwire.model import load_newest, open_engine, read_metadata
-from tensorwire.repository.source import list_versions, name_models
+from tensorwire.repository.local_source import list_versions
+from tensorwire.repository.naming import name_models
 from tensorwire.signature import (
     AVAILABLE,
     ModelMetadata,
@@ -126,7 +127,7 @@ def _inspect_path(path: str, *, measure: bool) -> _View:
     config = load_config({} if measure else {"measure_budget": 0})
     engine = open_engine(config.engine)
     # As a server told nothing else of this model has it.
-    name, number = load_newest(engine, path, Batching())
+    name, number = load_newest(engine, path, config.engine.version_options(Batching()))
     metadata = read_metadata(engine, name, number)
     view = _View()
     if config.engine.measuring.measure_budget > 0:
@@ -134,7 +135,7 @@ def _inspect_path(path: str, *, measure: bool) -> _View:
     engine.unload(name, number)
     versions = [
         VersionStatus(each.number, AVAILABLE if each.number == metadata.version else NOT_LOADED)
-        for each in reversed(list_versions(named.path))
+        for each in reversed(list_versions(Path(named.path)))
     ]
     view.statuses[named.name] = ModelStatus(named.name, tuple(versions))
     view.metadata[named.name] = metadata

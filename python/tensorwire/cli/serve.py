@@ -15,7 +15,8 @@ import click
 from tensorwire.config import LOG_FORMATS, LOG_LEVELS, ServeConfig, load_config
 from tensorwire.errors import ConfigError, TensorWireError
 from tensorwire.logs import configure_logs
-from tensorwire.repository.source import NamedModel, check_name, name_models, unique
+from tensorwire.repository.model_config import ModelConfig, check_name
+from tensorwire.repository.naming import name_models, unique
 from tensorwire.server import Server, Watcher, run
 
 from .announcement import announce
@@ -67,11 +68,13 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("max_bytes", metavar="SIZE")
 @setting_option("default_timeout", metavar="TIME")
 @setting_option("runner_threads", metavar="NUMBER")
+@setting_option("saved_model_tags", metavar="TAG,...")
 @setting_option("op_library", metavar="FILE", multiple=True)
 @setting_option("tensorflow_dir", metavar="DIRECTORY")
 @setting_option("intra_op_threads", metavar="NUMBER")
 @setting_option("inter_op_threads", metavar="NUMBER")
-@setting_option("xla", metavar="on|off")
+@setting_option("xla", metavar="on|off|gpu")
+@setting_option("mixed_precision", metavar="bfloat16|off")
 @setting_option("gpu_memory_growth", metavar="on|off")
 @setting_option("gpu_memory_fraction", metavar="SHARE")
 @setting_option("session_config_file", metavar="FILE")
@@ -183,7 +186,7 @@ def _write_whole(path: Path, text: str) -> None:
         raise TensorWireError(f"{path} can't be written: {error.strerror}") from error
 
 
-def _models(paths: tuple[str, ...], named: tuple[str, ...]) -> list[NamedModel]:
+def _models(paths: tuple[str, ...], named: tuple[str, ...]) -> list[ModelConfig]:
     models = name_models(paths) if paths else []
     for text in named:
         name, equals, path = text.partition("=")

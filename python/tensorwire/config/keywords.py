@@ -15,11 +15,13 @@ class EngineSettings(TypedDict, total=False):
     """The keyword arguments of `Model`; `EngineConfig` says what each means."""
 
     runner_threads: int
+    saved_model_tags: str | Sequence[str]
     op_library: Sequence[_Path]
     tensorflow_dir: _Path | None
     intra_op_threads: int | None
     inter_op_threads: int | None
-    xla: bool | None
+    xla: bool | str | None
+    mixed_precision: str | None
     gpu_memory_growth: bool | None
     gpu_memory_fraction: float | None
     session_config_file: _Path | None

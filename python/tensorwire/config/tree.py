@@ -14,6 +14,7 @@ from tensorwire.repository.keras_export import cache_directory
 
 from . import values
 from .batches import BatchingConfig
+from .batching import Batching
 from .memory import memory_limit
 from .network import ConnectionsConfig, TlsConfig
 from .setting import branch, setting
@@ -54,11 +55,17 @@ class SessionConfig:
         "TensorFlow's threads between ops; 0: one a core.",
         shown="0",
     )
-    xla: bool | None = setting(
+    xla: bool | str | None = setting(
         None,
-        values.optional(values.flag),
-        "Let XLA compile what it can of every model, once for each batch size: on or off. "
-        "On a CPU it is often slower, for convolutions by far.",
+        values.optional(values.xla),
+        "Let XLA compile what it can of every model, once for each batch size: on, off, or gpu "
+        "for GPUs alone. On a CPU it is often slower, for convolutions by far.",
+        shown="off",
+    )
+    mixed_precision: str | None = setting(
+        None,
+        values.optional(values.one_of("bfloat16", "off")),
+        "Let TensorFlow compute in bfloat16 where the CPU is faster with it: bfloat16 or off.",
         shown="off",
     )
     gpu_memory_growth: bool | None = setting(
@@ -86,7 +93,9 @@ class SessionConfig:
             "base": None if base is None else list(base),
             "intra_op_threads": self.intra_op_threads,
             "inter_op_threads": self.inter_op_threads,
-            "xla": self.xla,
+            "xla": None if self.xla is None else bool(self.xla),
+            "xla_on_cpu": None if self.xla is None else self.xla is True,
+            "bfloat16": None if self.mixed_precision is None else self.mixed_precision != "off",
             "gpu_memory_growth": self.gpu_memory_growth,
             "gpu_memory_fraction": self.gpu_memory_fraction,
         }
@@ -151,10 +160,20 @@ class EngineConfig:
     op_library: tuple[Path, ...] = setting(
         (), values.files, "Shared library with custom TensorFlow ops; may be given several times."
     )
+    saved_model_tags: tuple[str, ...] = setting(
+        ("serve",),
+        values.tags,
+        "Tags, with commas between them, of the graph that is served of each SavedModel.",
+        shown="serve",
+    )
     runner_threads: int = setting(0, _threads, "Threads that run larger models; 0: one a core.")
     session: SessionConfig = branch(SessionConfig)
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
+
+    def version_options(self, batching: Batching) -> str:
+        """The options of a version that is batched so, as `_core.Engine.load` takes them."""
+        return json.dumps({"batching": batching.to_native(), "tags": list(self.saved_model_tags)})
 
     def to_native(self, tensorflow_dir: Path, base: bytes | None = None) -> str:
         """The JSON that `_core.Engine` takes; `base` is the session's file, encoded."""
@@ -310,3 +329,11 @@ class ServeConfig:
     batches: BatchingConfig = branch(BatchingConfig)
     engine: EngineConfig = branch(EngineConfig)
     log: LogConfig = branch(LogConfig)
+
+    def version_options(self, model: str, folder: Path) -> str:
+        """A version's options as JSON, as `_core.Engine.load` takes them.
+
+        Raises ConfigError for a file in its folder that can't be read.
+        """
+        batching = self.batches.of_version(model, folder)
+        return self.engine.version_options(batching)

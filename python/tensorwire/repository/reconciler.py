@@ -19,8 +19,9 @@ from tensorwire._core import NativeError
 from tensorwire.errors import ConfigError, ModelLoadError
 from tensorwire.units import format_duration
 
+from .model_config import ModelConfig
 from .policy import Latest, VersionPolicy
-from .source import ONLY_VERSION, ModelVersion, NamedModel, list_versions
+from .source import ONLY_VERSION, ModelVersion, complete_versions
 
 _log = logging.getLogger("tensorwire.repository")
 
@@ -57,7 +58,7 @@ class Exporter(Protocol):
 class Outcome:
     """What became of one version."""
 
-    model: NamedModel
+    model: ModelConfig
     version: int
     seconds: float
     """What loading took, an export included."""
@@ -85,11 +86,11 @@ class Reconciler:
         self._threads: list[threading.Thread] = []
         self._finished: SimpleQueue[list[Outcome] | None] = SimpleQueue()
 
-    def load(self, models: Sequence[NamedModel]) -> list[Outcome]:
+    def load(self, models: Sequence[ModelConfig]) -> list[Outcome]:
         """Loads what is wanted of each model and says what came of it, in the order of
         `models`. Versions that fail are recorded in the engine. Once `cancel` is called,
         returns at once with what is done."""
-        waiting: SimpleQueue[NamedModel] = SimpleQueue()
+        waiting: SimpleQueue[ModelConfig] = SimpleQueue()
         for model in models:
             waiting.put(model)
         count = min(len(models), max(LEAST_LOADING_THREADS, os.cpu_count() or 1))
@@ -105,8 +106,8 @@ class Reconciler:
             if each is None:
                 break
             outcomes += each
-        places = {model: place for place, model in enumerate(models)}
-        return sorted(outcomes, key=lambda outcome: places[outcome.model])
+        places = {model.name: place for place, model in enumerate(models)}
+        return sorted(outcomes, key=lambda outcome: places[outcome.model.name])
 
     def cancel(self, timeout: float) -> bool:
         """Starts no further load, ends exports, and waits up to `timeout` seconds for
@@ -121,7 +122,7 @@ class Reconciler:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
-    def _work(self, waiting: SimpleQueue[NamedModel]) -> None:
+    def _work(self, waiting: SimpleQueue[ModelConfig]) -> None:
         while not self._cancelled.is_set():
             try:
                 model = waiting.get_nowait()
@@ -131,23 +132,26 @@ class Reconciler:
             try:
                 outcomes = self._load_model(model)
             except BaseException as error:  # A panic of the core is no Exception.
-                nothing = ModelVersion(ONLY_VERSION, model.path)
+                nothing = ModelVersion(ONLY_VERSION, model.location)
                 outcomes = [self._failed(model, nothing, started, "INTERNAL", repr(error))]
             self._finished.put(outcomes)
 
-    def _load_model(self, model: NamedModel) -> list[Outcome]:
+    def _load_model(self, model: ModelConfig) -> list[Outcome]:
         started = time.monotonic()
         try:
-            wanted = self._policy.wanted(list_versions(model.path))
+            wanted = self._policy.wanted(
+                complete_versions(model.location, model.open().versions())
+            )
         except ModelLoadError as error:
-            nothing = ModelVersion(ONLY_VERSION, model.path)
+            nothing = ModelVersion(ONLY_VERSION, model.location)
             return [self._failed(model, nothing, started, "NOT_FOUND", str(error))]
         return [self._load_version(model, version) for version in wanted]
 
-    def _load_version(self, model: NamedModel, version: ModelVersion) -> Outcome:
+    def _load_version(self, model: ModelConfig, version: ModelVersion) -> Outcome:
         started = time.monotonic()
         try:
-            path = self._exporter.export(version.path) if version.needs_export else version.path
+            path = Path(version.location)
+            path = self._exporter.export(path) if version.needs_export else path
             options = self._options(model.name, path)
             self._engine.load(model.name, version.number, str(path), options)
         except (ModelLoadError, ConfigError) as error:
@@ -155,8 +159,10 @@ class Reconciler:
         except NativeError as error:
             return self._failed(model, version, started, None, str(error.args[1]))
         except Exception as error:  # The others must load whatever this one did.
-            _log.debug("loading %s", model.path, exc_info=True)
-            return self._failed(model, version, started, "INTERNAL", f"{model.path}: {error!r}")
+            _log.debug("loading %s", model.location, exc_info=True)
+            return self._failed(
+                model, version, started, "INTERNAL", f"{model.location}: {error!r}"
+            )
         outcome = Outcome(model, version.number, time.monotonic() - started)
         _log.info(
             "model %s version %d loaded in %s",
@@ -169,7 +175,7 @@ class Reconciler:
 
     def _failed(
         self,
-        model: NamedModel,
+        model: ModelConfig,
         version: ModelVersion,
         started: float,
         code: str | None,

@@ -56,6 +56,8 @@ def test_defaults() -> None:
             "intra_op_threads": None,
             "inter_op_threads": None,
             "xla": None,
+            "xla_on_cpu": None,
+            "bfloat16": None,
             "gpu_memory_growth": None,
             "gpu_memory_fraction": None,
         },
@@ -94,6 +96,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_INTRA_OP_THREADS": "4",
         "TENSORWIRE_INTER_OP_THREADS": "5",
         "TENSORWIRE_XLA": "on",
+        "TENSORWIRE_MIXED_PRECISION": "BFLOAT16",
+        "TENSORWIRE_SAVED_MODEL_TAGS": "serve, gpu",
         "TENSORWIRE_GPU_MEMORY_GROWTH": "off",
         "TENSORWIRE_GPU_MEMORY_FRACTION": "50%",
         "TENSORWIRE_SESSION_CONFIG_FILE": str(session),
@@ -144,10 +148,13 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "intra_op_threads": 4,
         "inter_op_threads": 5,
         "xla": True,
+        "xla_on_cpu": True,
+        "bfloat16": True,
         "gpu_memory_growth": False,
         "gpu_memory_fraction": 0.5,
     }
     assert config.engine.session.session_config_file == session
+    assert json.loads(config.engine.version_options(Batching()))["tags"] == ["serve", "gpu"]
     batches = config.batches
     assert batches.enable_per_model_batching_parameters is True
     assert batches.batching == Batching(
@@ -182,7 +189,9 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         ({"tensorflow_dir": "/nowhere"}, "there is no directory /nowhere"),
         ({"log_format": "xml"}, "it is none of auto, text, json"),
         ({"prot": 1}, "there is no setting 'prot'; the settings are allowed_batch_sizes, batch"),
-        ({"xla": "gpu"}, "xla can't be 'gpu': it is neither true nor false"),
+        ({"xla": "cpu"}, "xla can't be 'cpu': it is none of on, off, gpu"),
+        ({"saved_model_tags": ", "}, "saved_model_tags can't be ', ': it has no tag"),
+        ({"mixed_precision": "half"}, "can't be 'half': it is none of bfloat16, off"),
         ({"gpu_memory_fraction": 0}, "it is not above 0 and at most 1"),
         ({"gpu_memory_fraction": "150%"}, "it is not above 0 and at most 1"),
         ({"gpu_memory_fraction": "half"}, "it is not a number"),

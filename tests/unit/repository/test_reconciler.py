@@ -6,9 +6,9 @@ import pytest
 
 from tensorwire._core import NativeError
 from tensorwire.errors import ConfigError, ModelLoadError
+from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.policy import Latest
 from tensorwire.repository.reconciler import Reconciler
-from tensorwire.repository.source import NamedModel
 
 
 class RecordingEngine:
@@ -55,12 +55,12 @@ def no_options(_name: str, _folder: Path) -> str:
     return "{}"
 
 
-def model(folder: Path, name: str, *versions: int) -> NamedModel:
+def model(folder: Path, name: str, *versions: int) -> ModelConfig:
     for version in versions:
         path = folder / name / str(version)
         path.mkdir(parents=True)
         (path / "saved_model.pb").touch()
-    return NamedModel(name, folder / name)
+    return ModelConfig(name, folder / name)
 
 
 def test_the_highest_version_is_loaded(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_failures_are_recorded_and_the_others_load(
 ) -> None:
     engine = RecordingEngine(refuse={"corrupt"})
     models = [
-        NamedModel("gone", tmp_path / "gone"),
+        ModelConfig("gone", tmp_path / "gone"),
         model(tmp_path, "corrupt", 4),
         model(tmp_path, "good", 1),
     ]
@@ -127,11 +127,11 @@ def test_a_keras_file_is_exported_first(tmp_path: Path) -> None:
     file.write_bytes(b"\x89HDF\r\n\x1a\n")
     engine = RecordingEngine()
     Reconciler(engine, CannedExporter(tmp_path / "made"), no_options).load(
-        [NamedModel("net", file)]
+        [ModelConfig("net", file)]
     )
     assert engine.loaded == [("net", 1, str(tmp_path / "made"))]
 
-    refused = Reconciler(engine, CannedExporter(None), no_options).load([NamedModel("net", file)])
+    refused = Reconciler(engine, CannedExporter(None), no_options).load([ModelConfig("net", file)])
     assert refused[0].error == f"{file} can't be exported"
     assert engine.failed == [("net", 1, "INVALID_ARGUMENT", f"{file} can't be exported")]
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tensorwire.errors import ConfigError, ModelLoadError
-from tensorwire.repository.source import ModelVersion, list_versions, name_from_path, name_models
+from tensorwire.repository.local_source import LocalSource, list_versions
+from tensorwire.repository.naming import name_from_path, name_models
+from tensorwire.repository.source import ModelVersion, NoVersionsError, open_source
 
 
 def saved_model(path: Path) -> Path:
@@ -24,16 +26,18 @@ def refusal(path: Path) -> str:
 
 def test_a_saved_model_directory_is_version_1(tmp_path: Path) -> None:
     path = saved_model(tmp_path / "model")
-    assert list_versions(path) == [ModelVersion(1, path)]
+    (version,) = list_versions(path)
+    assert version == ModelVersion(1, str(path), stamp=version.stamp)
+    assert version.stamp
 
 
 def test_versions_are_numbers_and_nothing_else(tmp_path: Path) -> None:
     for name in ("00000123", "7", "latest", "-3", "+4", "1.5", "9" * 19, "9" * 200, "²"):
         saved_model(tmp_path / name)
     (tmp_path / "9").write_text("a file")
-    assert [(each.number, each.path.name) for each in list_versions(tmp_path)] == [
-        (7, "7"),
-        (123, "00000123"),
+    assert [(each.number, each.location) for each in list_versions(tmp_path)] == [
+        (7, str(tmp_path / "7")),
+        (123, str(tmp_path / "00000123")),
     ]
 
 
@@ -49,8 +53,11 @@ def test_two_names_of_one_number_are_told(
     saved_model(tmp_path / "01")
     saved_model(tmp_path / "1")
     with caplog.at_level(logging.WARNING, "tensorwire.repository"):
-        assert [each.path.name for each in list_versions(tmp_path)] == ["1"]
-    assert "1 is used, not 01" in caplog.text
+        source = LocalSource(tmp_path)
+        for _ in range(2):
+            assert [each.location for each in source.versions()] == [str(tmp_path / "1")]
+    # Once, not at every poll.
+    assert caplog.text.count("1 is used, not 01") == 1
 
 
 def test_an_unfinished_version_is_passed_over(
@@ -68,7 +75,9 @@ def test_keras_files(tmp_path: Path) -> None:
         archive.writestr("config.json", "{}")
     (tmp_path / "b.H5").write_bytes(b"\x89HDF\r\n\x1a\n...")
     for path in (tmp_path / "a.keras", tmp_path / "b.H5"):
-        assert list_versions(path) == [ModelVersion(1, path, needs_export=True)]
+        (version,) = list_versions(path)
+        assert version == ModelVersion(1, str(path), True, version.stamp)
+        assert version.stamp
 
 
 def test_what_is_no_model_is_told_in_one_sentence(tmp_path: Path) -> None:
@@ -85,7 +94,7 @@ def test_what_is_no_model_is_told_in_one_sentence(tmp_path: Path) -> None:
 
     (tmp_path / "hollow" / "3").mkdir(parents=True)
     assert refusal(tmp_path / "hollow") == (
-        f"no version directory of {tmp_path / 'hollow'} has a saved_model.pb (found 3)"
+        f"no version of {tmp_path / 'hollow'} is complete: version 3 has no saved_model.pb"
     )
 
     file = tmp_path / "model.onnx"
@@ -130,8 +139,8 @@ def test_names(tmp_path: Path) -> None:
     assert [each.name for each in name_models([tmp_path / "a", str(tmp_path / "b")])] == ["a", "b"]
     named = name_models({"x": tmp_path / "a", "y": tmp_path / "a"})
     assert [(each.name, each.path) for each in named] == [
-        ("x", tmp_path / "a"),
-        ("y", tmp_path / "a"),
+        ("x", str(tmp_path / "a")),
+        ("y", str(tmp_path / "a")),
     ]
 
 
@@ -159,3 +168,58 @@ def test_names_that_cannot_be(models: object, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         name_models(models)  # type: ignore[arg-type]
     assert says in str(caught.value)
+
+
+def test_what_is_still_written_is_not_complete(tmp_path: Path) -> None:
+    folder = saved_model(tmp_path / "m" / "1")
+    variables = folder / "variables"
+    variables.mkdir()
+    said = []
+    for name in ("data-00001-of-00002", "index", "data-00000-of-00002"):
+        (variables / f"variables.{name}").write_bytes(b"x")
+        said += [each.incomplete for each in LocalSource(tmp_path / "m").versions()]
+    assert said == [
+        "has no variables/variables.index",
+        "has no variables/variables.data-00000-of-00002",
+        "",
+    ]
+    # The folder itself, while its files are exchanged.
+    (folder / "saved_model.pb").unlink()
+    assert refusal(folder).endswith("version 1 has no saved_model.pb")
+
+
+def test_a_stamp_changes_with_the_files_and_with_nothing_else(tmp_path: Path) -> None:
+    folder = saved_model(tmp_path / "1")
+    (folder / "assets").mkdir()
+    (folder / "assets" / "words.txt").write_text("a")
+    (folder / "assets" / "up").symlink_to(folder)
+
+    def stamp() -> str:
+        (version,) = LocalSource(tmp_path).versions()
+        return version.stamp
+
+    first = stamp()
+    assert stamp() == first
+    (folder / "assets" / "words.txt").write_text("ab")
+    second = stamp()
+    assert second != first
+    os.utime(folder / "saved_model.pb", ns=(1, 1))
+    assert stamp() not in (first, second)
+
+
+def test_what_can_be_seen_to_hold_nothing_differs_from_what_cannot_be_seen(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(NoVersionsError):
+        LocalSource(tmp_path).versions()
+    with pytest.raises(ModelLoadError) as caught:
+        LocalSource(tmp_path / "gone").versions()
+    assert not isinstance(caught.value, NoVersionsError)
+
+
+def test_a_url_of_a_file_is_a_path(tmp_path: Path) -> None:
+    folder = saved_model(tmp_path / "my model" / "1")
+    (version,) = open_source((tmp_path / "my model").as_uri()).versions()
+    assert version.location == str(folder)
+    with pytest.raises(ConfigError, match="no file: URL of this machine"):
+        open_source("file://elsewhere/models")

@@ -1,0 +1,77 @@
+"""What is in a SavedModel's folder: whether all of it is there, and a stamp that changes when
+its files do. Only names, sizes and times are looked at: this is done at every poll.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .source import GRAPH_FILE
+
+_INDEX = "variables/variables.index"
+_SHARD = re.compile(r"variables/variables\.data-(\d{5})-of-(\d{5})")
+
+
+@dataclass(frozen=True)
+class FolderLook:
+    """What a look found."""
+
+    stamp: str
+    incomplete: str
+    """What is missing, as in `has no saved_model.pb`; empty: nothing."""
+
+
+def look_at(folder: str) -> FolderLook:
+    """Looks at it; OSError if it can't be read."""
+    files = dict(sorted(_files(folder)))
+    # The folder's own name counts: the same files elsewhere are another version.
+    lines = [folder, *(f"{name}\0{size}\0{time}" for name, (size, time) in files.items())]
+    stamp = hashlib.blake2b("\n".join(lines).encode(errors="surrogateescape"), digest_size=16)
+    return FolderLook(stamp.hexdigest(), _what_is_missing(files))
+
+
+_Files = dict[str, tuple[int, int]]
+"""Sizes and times of files, by their names in the folder."""
+
+
+def _what_is_missing(files: _Files) -> str:
+    if GRAPH_FILE not in files:
+        return f"has no {GRAPH_FILE}"
+    shards = [match for match in map(_SHARD.fullmatch, files) if match]
+    if not shards and _INDEX not in files:
+        # It may be one without variables. If not, loading it says so.
+        return ""
+    if _INDEX not in files:
+        return f"has no {_INDEX}"
+    count = int(shards[0][2]) if shards else 1
+    for number in range(count):
+        name = f"variables/variables.data-{number:05}-of-{count:05}"
+        if name not in files:
+            return f"has no {name}"
+    return ""
+
+
+def _files(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Every file below the folder, links followed."""
+    waiting = [("", folder)]
+    seen: set[tuple[int, int]] = set()
+    while waiting:
+        prefix, path = waiting.pop()
+        about = os.stat(path)  # noqa: PTH116 (paths stay text here: it is done at every poll)
+        if (about.st_dev, about.st_ino) in seen:
+            continue  # A link that leads back up.
+        seen.add((about.st_dev, about.st_ino))
+        with os.scandir(path) as entries:
+            for entry in entries:
+                try:
+                    if entry.is_dir():
+                        waiting.append((f"{prefix}{entry.name}/", entry.path))
+                        continue
+                    status = entry.stat()
+                except FileNotFoundError:
+                    continue  # It went while we looked, or is a link to nothing.
+                yield f"{prefix}{entry.name}", (status.st_size, status.st_mtime_ns)
