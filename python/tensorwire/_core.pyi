@@ -275,9 +275,11 @@ class Channel:
         """Connects when first used. `options` is JSON: connect_timeout, keepalive_time
         (null: no pings), keepalive_timeout (seconds), retries (attempts after the first),
         retry_initial_backoff, retry_max_backoff (seconds), max_message_bytes,
-        user_agent.
+        user_agent, tls (null: none; else {ca, certificate, key: {text, source} or null,
+        server_name}).
 
-        Raises NativeError INVALID_ARGUMENT for an address that can't be parsed.
+        Raises NativeError INVALID_ARGUMENT for an address that can't be parsed and for a
+        certificate that can't be used.
         """
 
     def call(
