@@ -15,6 +15,7 @@ from tensorwire.repository.keras_export import cache_directory
 from . import values
 from .batches import BatchingConfig
 from .batching import Batching
+from .lifecycle import LifecycleConfig
 from .memory import memory_limit
 from .network import ConnectionsConfig, TlsConfig
 from .setting import branch, setting
@@ -364,6 +365,7 @@ class ServeConfig:
         "Time for running requests to finish when stopped, such as 30s.",
         shown="30s",
     )
+    lifecycle: LifecycleConfig = branch(LifecycleConfig)
     batches: BatchingConfig = branch(BatchingConfig)
     engine: EngineConfig = branch(EngineConfig)
     log: LogConfig = branch(LogConfig)

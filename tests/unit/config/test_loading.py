@@ -10,6 +10,7 @@ from tensorwire.config import MAX_MESSAGE_BYTES, Settings, all_settings, load_co
 from tensorwire.config.loading import ONLY_IN_PROGRAMS
 from tensorwire.config.tree import MAX_REQUESTS
 from tensorwire.errors import ConfigError
+from tensorwire.repository.policy import Specific
 
 
 def test_defaults() -> None:
@@ -89,6 +90,16 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_MAX_CONNECTION_AGE": "10m",
         "TENSORWIRE_KEEPALIVE_TIME": "none",
         "TENSORWIRE_GRACE": "500ms",
+        "TENSORWIRE_MODEL_CONFIG_FILE": str(batching),
+        "TENSORWIRE_CONFIG_POLL_INTERVAL": "0",
+        "TENSORWIRE_VERSIONS": "1, 3",
+        "TENSORWIRE_POLL_INTERVAL": "10s",
+        "TENSORWIRE_RELOAD_CHANGED": "off",
+        "TENSORWIRE_VERSION_TRANSITION": "resource",
+        "TENSORWIRE_LOAD_THREADS": "2",
+        "TENSORWIRE_MAX_LOAD_RETRIES": "0",
+        "TENSORWIRE_LOAD_RETRY_INTERVAL": "1m",
+        "TENSORWIRE_LISTEN_WHEN": "loaded",
         "TENSORWIRE_MAX_MESSAGE_SIZE": "64MiB",
         "TENSORWIRE_TENSOR_CONTENT": "true",
         "TENSORWIRE_DEFAULT_MODEL": "a",
@@ -141,6 +152,12 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     assert connections.max_connections == 30
     assert (connections.max_connection_age, connections.keepalive_time) == (600.0, None)
     assert json.loads(config.version_options("m", tmp_path))["check_method_name"] is True
+    life = config.lifecycle
+    assert (life.model_config_file, life.config_poll_interval) == (batching, 0.0)
+    assert (life.versions, life.poll_interval) == (Specific(frozenset({1, 3})), 10.0)
+    assert (life.reload_changed, life.version_transition) == (False, "resource")
+    assert (life.load_threads, life.max_load_retries) == (2, 0)
+    assert (life.load_retry_interval, life.listen_when) == (60.0, "loaded")
     assert config.engine.op_library == (library,)
     assert config.engine.tensorflow_dir == tmp_path
     assert (config.log.log_format, config.log.log_level) == ("json", "debug")
