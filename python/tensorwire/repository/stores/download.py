@@ -70,7 +70,7 @@ class Download:
             raise was_cancelled(self._slot.location) from None
         except _Full as error:
             self._slot.discard()
-            raise ModelLoadError(no_room(self._slot.location, self._folder)) from error
+            raise ModelLoadError(no_room(self._slot.location, self._slot.folder.parent)) from error
         except ModelLoadError:
             raise
         except Exception as error:

@@ -104,7 +104,12 @@ class HttpReader:
     async def _next(self, reply: Any) -> bytes:
         data = bytearray()
         while len(data) < self._chunk:
-            more = await reply.content.read(self._chunk - len(data))
+            try:
+                more = await reply.content.read(self._chunk - len(data))
+            except Exception:
+                if data:
+                    break  # What came before is kept; the next read raises it again.
+                raise
             if not more:
                 break
             data += more

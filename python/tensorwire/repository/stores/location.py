@@ -13,7 +13,7 @@ ARCHIVE_ENDINGS = (
 KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]]+")
-_USER = re.compile(r"//[^/@\s]*@")
+_USER = re.compile(r"//[^/\s]*@")
 
 _CONTAINER_SCHEMES = ("abfs", "abfss", "az")
 """What stands before their @ is a container, not a user."""
