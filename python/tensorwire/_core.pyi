@@ -54,14 +54,39 @@ class Engine:
         max_enqueued_batches, num_batch_threads, allowed_batch_sizes (list),
         pad_variable_length_inputs, enable_large_batch_splitting,
         max_execution_batch_size}; null where it is for the engine to choose.
-        On failure the version's state is END with the error, which is raised too."""
+
+        A version of that number that is available answers until the new one takes its
+        place, all at once; the call returns when the old one is freed. On failure the old
+        one stays, else the version's state is END with the error, which is raised in any
+        case. Raises NativeError CANCELLED if the version was unloaded, removed or loaded
+        again meanwhile."""
+
+    def start(self, name: str, version: int) -> None:
+        """Says that a version is wanted and not loading yet: its state is START. Nothing if
+        it is there already and has not ended."""
 
     def fail(self, name: str, version: int, code: str, message: str) -> None:
-        """Sets a version's state to END with this error."""
+        """Sets a version's state to END with this error, unless it is available. The last
+        ten versions of a model to end are kept, those before are forgotten."""
 
     def unload(self, name: str, version: int) -> bool:
-        """Takes a version out of service, waits for its last request and frees it.
-        False: it was not available."""
+        """Takes a version out of service, whatever its state, waits for its last request, or
+        for a load of it that is under way, and frees it. False: there was none, it had
+        ended, or another thread is unloading it."""
+
+    def forget(self, name: str, version: int) -> bool:
+        """Drops what is known of a version that has ended. False: there was none, or it has
+        not ended."""
+
+    def remove(self, name: str) -> bool:
+        """Drops a model: there is none of this name from now on, and health does not wait
+        for it. Frees its versions as `unload` does. False: there was none."""
+
+    def set_labels(self, name: str, labels: dict[str, int]) -> None:
+        """Gives a model these labels of versions and no others, all at once. Versions that
+        are not there may be named; requests are then told that there is none.
+
+        Raises NativeError NOT_FOUND if no model of this name was declared or loaded."""
 
     def models(self) -> list[str]:
         """The names of all models, sorted."""
@@ -97,15 +122,28 @@ class Server:
     """The listener over an engine. Listens from the moment it is made."""
 
     def __new__(cls, engine: Engine, options: str) -> Server:
-        """`options` is JSON: host, port (0: any free one), io_threads (0: one a core),
-        max_message_bytes, tensor_content (bool), default_model (string or null).
+        """`options` is JSON: listeners (a list of {kind "tcp", host, port (0: any free
+        one), protocols ("all" or "rest"), tls} and {kind "unix", path, tls}, tls null or as
+        `renew_tls` takes it), connections {max_connections, max_concurrent_streams, and in
+        seconds or null max_connection_age, max_connection_age_grace, max_connection_idle,
+        keepalive_time, keepalive_timeout}, io_threads (0: one a core), max_message_bytes,
+        tensor_content (bool), default_model (string or null).
 
-        Raises NativeError UNAVAILABLE if the address can't be listened on.
+        Raises NativeError UNAVAILABLE if a place can't be listened on or its certificate
+        can't be used.
         """
 
     @property
-    def port(self) -> int:
-        """The port it listens on."""
+    def ports(self) -> list[int]:
+        """The port of each TCP listener, in the order of the options."""
+
+    def renew_tls(self, options: str) -> None:
+        """Greets the connections to come with another certificate, wherever there is TLS.
+        `options` is JSON: certificate, key, client_ca (or null), each {text, source}: PEM
+        text, and its name in messages; require_client (bool).
+
+        Raises NativeError INVALID_ARGUMENT, and keeps the present one, if it can't be used.
+        """
 
     def stop(self, grace: float) -> bool:
         """Turns health to NOT_SERVING, stops accepting, finishes what is in flight for

@@ -56,12 +56,13 @@ class RecordingCore:
     def listen(self, engine: object, options: str) -> "RecordingCore":
         if self.taken:
             raise NativeError("UNAVAILABLE", "cannot listen on 127.0.0.1:1: in use", "")
-        self.calls.append(f"listen {json.loads(options)['port']}")
+        (listener,) = json.loads(options)["listeners"]
+        self.calls.append(f"listen {listener['port']}")
         return self
 
     @property
-    def port(self) -> int:
-        return 4321
+    def ports(self) -> list[int]:
+        return [4321]
 
     def stop(self, grace: float) -> bool:
         self.calls.append(f"stop {grace:g}")

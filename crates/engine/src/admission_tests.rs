@@ -91,6 +91,25 @@ fn a_request_larger_than_a_batch_may_be_is_refused_where_the_model_was_told() {
 }
 
 #[test]
+fn a_request_of_too_many_parts_is_refused() {
+    let dispatcher = dispatcher();
+    let model = PuppetModel::echoes(Batching {
+        max_execution_batch_size: Some(2),
+        enable_large_batch_splitting: true,
+        ..Batching::default()
+    });
+    let rows = 2 << 16;
+    assert!(dispatcher.admit(&mut model.rows(rows, 1)).is_ok());
+    let error = refused(&dispatcher, model.rows(rows + 1, 1));
+    assert_eq!(error.kind(), Kind::InvalidArgument);
+    assert_eq!(
+        error.message(),
+        "a request of 131073 rows would run as more than 65536 batches of 2; send it in smaller \
+         ones"
+    );
+}
+
+#[test]
 fn over_a_limit_a_request_is_refused_and_takes_nothing() {
     let model = PuppetModel::echoes(Batching::default());
     let limits = [

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
-use tensor::{Data, Tensor};
+use tensor::Tensor;
 
-use crate::{Permit, ServeError, ServedModel};
+use crate::metrics::Tally;
+use crate::{Permit, ServeError, ServedModel, Signature};
 
 /// Positions among a signature's outputs.
 pub type Outputs = SmallVec<[usize; 8]>;
@@ -84,11 +85,7 @@ impl Call {
         if !sizes.all(|size| size == self.rows.as_ref()) {
             self.rows = None;
         }
-        let size = |tensor: &Tensor| match tensor.data() {
-            Data::Fixed(bytes) => bytes.len(),
-            Data::Strings(strings) => strings.iter().map(|string| string.len() + 24).sum(),
-        };
-        self.bytes = self.inputs.iter().map(size).sum();
+        self.bytes = self.inputs.iter().map(Tensor::weight).sum();
         // Rows without an element cost nothing to declare: 2^61 of them fit in a few bytes
         // of message. Only what takes memory is counted, shared out and split by rows, so
         // that no sum of rows can overflow.
@@ -105,6 +102,26 @@ impl Call {
     /// The model version it runs on.
     pub fn model(&self) -> &Arc<ServedModel> {
         &self.model
+    }
+
+    /// What counts it, however it ends.
+    pub fn tally(&self) -> Tally {
+        Tally::new(Arc::clone(&self.model), Some(self.signature))
+    }
+
+    /// The signature it calls.
+    pub fn signature(&self) -> &Signature {
+        &self.model.signatures()[self.signature]
+    }
+
+    /// One tensor for each of the signature's inputs.
+    pub fn inputs(&self) -> &[Tensor] {
+        &self.inputs
+    }
+
+    /// The outputs it asks for, as positions among the signature's.
+    pub fn outputs(&self) -> &[usize] {
+        &self.outputs
     }
 
     /// When its message was whole.

@@ -59,6 +59,9 @@ impl Call {
     }
 }
 
+/// Most batches that one request is split into: each part is kept in the queue by itself.
+const MAX_PARTS: usize = 1 << 16;
+
 /// What a caller is told whose deadline passed; TensorFlow's own words for it.
 pub fn expired() -> ServeError {
     ServeError::deadline_exceeded("Timed out waiting for notification")
@@ -219,23 +222,6 @@ impl Dispatcher {
         }
         is_mine
     }
-
-    /// Runs a call and answers, without a tick: for requests that are not worth one.
-    pub async fn dispatch(&self, mut call: Call) -> Outcome {
-        self.admit(&mut call)?;
-        if self.is_inline(&call) {
-            return call.run();
-        }
-        let deadline = call.deadline;
-        let answer = self.submit(call)?;
-        match deadline {
-            None => answer.await,
-            Some(deadline) => tokio::time::timeout_at(deadline.into(), answer)
-                .await
-                .unwrap_or_else(|_elapsed| Ok(Err(expired()))),
-        }
-        .unwrap_or_else(|_lost| Err(lost()))
-    }
 }
 
 /// Whether a call is not for an I/O thread however quick it is.
@@ -250,10 +236,20 @@ fn is_for_runners(call: &Call) -> bool {
         || batching.enabled && (waits || splits || batching.num_batch_threads.is_some())
 }
 
-/// Refuses what is larger than a batch may be, where the model was told so;
-/// TensorFlow Serving's text.
+/// Refuses what is larger than a batch may be, where the model was told so, with TensorFlow
+/// Serving's text; and what would have to be split into more parts than are worth keeping.
 fn check_size(call: &Call) -> Result<(), ServeError> {
     let batching = &call.model.options().batching;
+    if batching.enable_large_batch_splitting
+        && let (Some(rows), Some(most)) = (call.rows, batch::told(call))
+        && rows.div_ceil(most.max(1)) > MAX_PARTS
+        && call.is_batchable()
+    {
+        return Err(ServeError::invalid_argument(format!(
+            "a request of {rows} rows would run as more than {MAX_PARTS} batches of {most}; \
+             send it in smaller ones"
+        )));
+    }
     let most = batching
         .max_batch_size
         .filter(|_| !batching.enable_large_batch_splitting);

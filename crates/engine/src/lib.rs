@@ -21,6 +21,9 @@ pub use signature::{DEFAULT_SIGNATURE, InputSource, InputSources, Signature, Ten
 mod model;
 pub use model::ServedModel;
 
+mod recorder;
+pub use recorder::{Exchange, InferenceMethod, Messages, RecordCounts, Recorder};
+
 mod admission;
 pub use admission::{Admission, Permit};
 

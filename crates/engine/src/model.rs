@@ -1,12 +1,15 @@
 //! A loaded model version: what a request needs once the registry has found it.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 
 use crate::cost::{Bounds, Cost};
 use crate::metrics::ModelMetrics;
-use crate::{Curve, DEFAULT_SIGNATURE, Executor, Measured, ModelOptions, ServeError, Signature};
+use crate::{
+    Curve, DEFAULT_SIGNATURE, Executor, Measured, ModelOptions, Recorder, ServeError, Signature,
+};
 
 /// A loaded version of a model. Held by every request that runs on it, so that the
 /// executor outlives the last of them.
@@ -26,9 +29,16 @@ pub struct ServedModel {
     unmeasured: Vec<Option<String>>,
     /// Why signatures run alone that were found while serving not to be for batches.
     alone: Vec<OnceLock<String>>,
+    /// How far each signature's batches were seen to give what requests get alone.
+    agreements: Vec<AtomicU8>,
     options: ModelOptions,
+    recorder: Option<Box<dyn Recorder>>,
     executor: Box<dyn Executor>,
 }
+
+/// Agreement from which on a signature's batches are no longer compared. A batch of requests
+/// that differ is proof; one of equal requests is a part of it.
+const PROVEN: u8 = 16;
 
 impl ServedModel {
     /// A model that runs `signatures` on `executor`, which knows them by their index.
@@ -42,6 +52,7 @@ impl ServedModel {
         let bounds = signatures.iter().map(|_| OnceLock::new()).collect();
         let unmeasured = vec![None; signatures.len()];
         let alone = signatures.iter().map(|_| OnceLock::new()).collect();
+        let agreements = signatures.iter().map(|_| AtomicU8::new(0)).collect();
         Self {
             name,
             version,
@@ -52,7 +63,9 @@ impl ServedModel {
             bounds,
             unmeasured,
             alone,
+            agreements,
             options: ModelOptions::default(),
+            recorder: None,
             executor,
         }
     }
@@ -61,6 +74,29 @@ impl ServedModel {
     #[must_use]
     pub fn with_options(self, options: ModelOptions) -> Self {
         Self { options, ..self }
+    }
+
+    /// The same model, some of whose requests `recorder` keeps.
+    #[must_use]
+    pub fn with_recorder(self, recorder: Option<Box<dyn Recorder>>) -> Self {
+        Self { recorder, ..self }
+    }
+
+    /// Who keeps requests of it, if anybody does.
+    pub fn recorder(&self) -> Option<&dyn Recorder> {
+        self.recorder.as_deref()
+    }
+
+    /// The same model as if it had never run: what was counted of its runs, and learnt from
+    /// how long they took, is forgotten. For runs that were no requests.
+    #[must_use]
+    pub fn rested(self) -> Self {
+        let signatures = self.signatures.len();
+        Self {
+            metrics: ModelMetrics::new(signatures),
+            costs: (0..signatures).map(|_| Cost::new()).collect(),
+            ..self
+        }
     }
 
     /// What the engine was told of it.
@@ -109,6 +145,8 @@ impl ServedModel {
             signature.alone = signature.alone.take().or(each.alone);
             self.unmeasured[index] = each.unmeasured;
             if let Some(curve) = each.curve {
+                // It was compared before it was measured.
+                self.note_agreement(index, true);
                 self.set_curve(index, curve);
             }
         }
@@ -141,6 +179,19 @@ impl ServedModel {
     pub fn why_alone(&self, signature: usize) -> Option<&str> {
         let at_load = self.signatures.get(signature)?.alone.as_deref();
         at_load.or_else(|| self.alone[signature].get().map(String::as_str))
+    }
+
+    /// Whether a signature's batches are known to give what requests get alone.
+    pub(crate) fn is_proven(&self, signature: usize) -> bool {
+        self.agreements[signature].load(Ordering::Relaxed) >= PROVEN
+    }
+
+    /// Notes a batch that gave what its requests got alone; `differ`: they were not all equal.
+    pub(crate) fn note_agreement(&self, signature: usize, differ: bool) {
+        let more = if differ { PROVEN } else { 1 };
+        // Two threads that note at once may count as one: another batch is compared then.
+        let agreement = self.agreements[signature].load(Ordering::Relaxed);
+        self.agreements[signature].store(agreement.saturating_add(more), Ordering::Relaxed);
     }
 
     /// Never again batches a signature's requests, for this reason.

@@ -16,6 +16,17 @@ pub struct Answer {
     pub permit: Option<Permit>,
 }
 
+impl Answer {
+    /// An answer that holds nothing of the limits yet.
+    pub fn new(outputs: Vec<Tensor>, timings: Timings) -> Self {
+        Self {
+            outputs,
+            timings,
+            permit: None,
+        }
+    }
+}
+
 /// An answer, or why there is none.
 pub type Outcome = Result<Answer, ServeError>;
 

@@ -66,9 +66,14 @@ impl Runners {
     /// Queues a call; the receiver gets its answer, whatever happens.
     pub(crate) fn submit(&self, call: Call) -> Result<oneshot::Receiver<Outcome>, ServeError> {
         let (reply, answer) = Reply::new();
+        let rows = call.rows;
+        // Made before the lock is taken: a large request has many.
+        let parts = parts(call, reply);
         let mut state = self.shared.lock();
-        state.queue.check_room(&call)?;
-        for part in parts(call, reply) {
+        if let Some(first) = parts.first() {
+            state.queue.check_room(&first.call, rows)?;
+        }
+        for part in parts {
             state.queue.push(part);
         }
         self.shared.publish(&state);

@@ -4,11 +4,15 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::batch::{self, GroupOf, How, Limit, Member};
 use crate::respond::Respond;
 use crate::{Call, RunMode};
+
+/// How long requests are run before the connections are looked at again: replies are sent
+/// then, and pings answered. No request takes more than a tenth of it.
+const TURN: Duration = Duration::from_millis(2);
 
 /// Groups, and requests of a group, for which memory is kept from one tick to the next.
 const KEPT_GROUPS: usize = 16;
@@ -20,6 +24,8 @@ pub struct Tick<R> {
     /// The first `used` have members; the others are kept for their memory.
     groups: Vec<Group<R>>,
     used: usize,
+    /// The first of them that has not been run as a whole.
+    done: usize,
     /// The group of the last request: the next is mostly of the same.
     last: usize,
     /// Where groups are, by the hash of what their members share.
@@ -42,6 +48,7 @@ impl<R> Default for Tick<R> {
         Self {
             groups: Vec::new(),
             used: 0,
+            done: 0,
             last: 0,
             places: HashMap::new(),
             hasher: RandomState::new(),
@@ -54,10 +61,7 @@ impl<R: Respond> Tick<R> {
     /// Gathers a request for which [`crate::Dispatcher::is_inline`].
     pub fn push(&mut self, call: Call, respond: R) {
         self.last = self.group_of(&call);
-        let group = &mut self.groups[self.last];
-        group.rows += call.rows.unwrap_or(1);
-        group.bytes += call.bytes;
-        group.members.push(Member { call, respond });
+        self.groups[self.last].add(Member { call, respond });
     }
 
     /// Whether nothing is gathered.
@@ -65,16 +69,45 @@ impl<R: Respond> Tick<R> {
         self.used == 0
     }
 
-    /// Runs and answers everything gathered. A panic is no end of the thread's ticks: those
-    /// that it leaves unanswered answer for themselves when they are dropped.
+    /// Runs and answers what is gathered, in the order of the groups, for as long as a turn
+    /// may take; what is left then is for the next. A panic is no end of the thread's ticks:
+    /// those that it leaves unanswered answer for themselves when they are dropped.
     pub fn run(&mut self) {
-        let run_all = AssertUnwindSafe(|| (0..self.used).for_each(|at| self.run_group(at)));
-        if catch_unwind(run_all).is_err() {
-            log::error!("running a tick's requests panicked");
-            *self = Self::default();
-            return;
+        let end = Instant::now() + TURN;
+        let run_all = AssertUnwindSafe(|| {
+            (self.done..self.used).all(|at| {
+                self.done = at;
+                self.run_group(at, end)
+            })
+        });
+        match catch_unwind(run_all) {
+            Ok(true) => self.clear(),
+            Ok(false) => self.drop_done(),
+            Err(_panic) => {
+                log::error!("running a tick's requests panicked");
+                *self = Self::default();
+            }
         }
+    }
+
+    /// Takes the groups that were run out of the way of those that are left: there may always
+    /// be some for as long as the load lasts.
+    fn drop_done(&mut self) {
+        let done = std::mem::take(&mut self.done);
+        self.groups.rotate_left(done);
+        self.used -= done;
+        self.last = self.last.saturating_sub(done);
+        self.places.retain(|_, place| {
+            let left = place.checked_sub(done);
+            *place = left.unwrap_or(0);
+            left.is_some()
+        });
+    }
+
+    /// Keeps some of the memory for the next tick.
+    fn clear(&mut self) {
         self.used = 0;
+        self.done = 0;
         self.last = 0;
         self.places.clear();
         if self.groups.len() > KEPT_GROUPS {
@@ -136,41 +169,51 @@ impl<R: Respond> Tick<R> {
         at
     }
 
-    fn run_group(&mut self, at: usize) {
+    /// Whether all of it was run, and there is time for the next.
+    fn run_group(&mut self, at: usize, end: Instant) -> bool {
         let group = &mut self.groups[at];
         let (rows, bytes) = (group.rows, group.bytes);
         (group.rows, group.bytes) = (0, 0);
         let Some(leader) = group.members.first() else {
-            return;
+            return true;
         };
         let limit = Limit::inline(&leader.call);
         if group.members.len() == 1 || limit.holds(rows, bytes) {
             run_here(&mut group.members);
         } else {
-            run_in_batches(&mut group.members, limit, &mut self.some);
+            let rest = run_in_batches(&mut group.members, limit, (&mut self.some, end));
+            for member in rest {
+                group.add(member);
+            }
         }
         group.members.shrink_to(KEPT_MEMBERS);
+        group.members.is_empty() && (at + 1 == self.used || Instant::now() < end)
     }
 }
 
-/// Runs a group in batches within the limit.
+/// Runs a group in batches within the limit, made in `some`, until `end`; what is left then.
 fn run_in_batches<R: Respond>(
     members: &mut Vec<Member<R>>,
     limit: Limit,
-    some: &mut Vec<Member<R>>,
-) {
+    (some, end): (&mut Vec<Member<R>>, Instant),
+) -> Vec<Member<R>> {
     let (mut rows, mut bytes) = (0, 0);
-    for member in members.drain(..) {
+    let mut waiting = members.drain(..);
+    while let Some(member) = waiting.next() {
         let (more_rows, more_bytes) = (member.call.rows.unwrap_or(1), member.call.bytes);
         if !some.is_empty() && !limit.holds(rows + more_rows, bytes + more_bytes) {
             run_here(some);
             (rows, bytes) = (0, 0);
+            if Instant::now() >= end {
+                return std::iter::once(member).chain(waiting).collect();
+            }
         }
         rows += more_rows;
         bytes += more_bytes;
         some.push(member);
     }
     run_here(some);
+    Vec::new()
 }
 
 fn run_here<R: Respond>(members: &mut Vec<Member<R>>) {
@@ -184,6 +227,12 @@ fn run_here<R: Respond>(members: &mut Vec<Member<R>>) {
 }
 
 impl<R> Group<R> {
+    fn add(&mut self, member: Member<R>) {
+        self.rows += member.call.rows.unwrap_or(1);
+        self.bytes += member.call.bytes;
+        self.members.push(member);
+    }
+
     fn takes(&self, call: &Call) -> bool {
         let first = self.members.first().map(|member| &member.call);
         self.is_batchable && first.is_some_and(|first| GroupOf(first) == GroupOf(call))

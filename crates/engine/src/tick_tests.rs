@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use tensor::{DType, Tensor};
 
-use super::Tick;
+use super::{TURN, Tick};
 use crate::respond::{Outcome, Respond};
-use crate::testing::{Caller, Callers, Puppet, PuppetModel, fixed, rows_of_two};
+use crate::testing::{Caller, Callers, Puppet, PuppetModel, Seen, fixed, rows_of_two};
 use crate::{
     Batching, Call, Clock, Executor, Feed, FeedData, Outputs, Run, RunMode, ServeError, lost,
 };
@@ -16,6 +16,13 @@ fn gather(tick: &mut Tick<Caller>, callers: &Callers, call: Call) {
     tick.push(member.call, member.respond);
 }
 
+/// Runs it for as many turns as it takes.
+fn finish<R: Respond>(tick: &mut Tick<R>) {
+    while !tick.is_empty() {
+        tick.run();
+    }
+}
+
 /// Runs these in one tick; the outputs of each.
 fn run_all(calls: impl IntoIterator<Item = Call>) -> Vec<Vec<Tensor>> {
     let mut tick = Tick::default();
@@ -23,8 +30,7 @@ fn run_all(calls: impl IntoIterator<Item = Call>) -> Vec<Vec<Tensor>> {
     for call in calls {
         gather(&mut tick, &callers, call);
     }
-    tick.run();
-    assert!(tick.is_empty());
+    finish(&mut tick);
     let told = callers.told().into_values();
     told.map(|outcome| outcome.unwrap().outputs).collect()
 }
@@ -56,7 +62,7 @@ fn a_tick_can_be_used_again() {
         gather(&mut tick, &callers, model.rows(1, 1));
         gather(&mut tick, &callers, model.rows(1, 2));
         assert!(!tick.is_empty());
-        tick.run();
+        finish(&mut tick);
         assert_eq!(callers.told().len(), 2);
     }
     assert_eq!(model.rows_run(), [2, 2, 2]);
@@ -256,6 +262,62 @@ fn many_groups_are_not_quadratic() {
 }
 
 #[test]
+fn a_turn_ends_in_time_and_the_next_goes_on() {
+    let slow = |seen: &Seen| {
+        std::thread::sleep(TURN);
+        seen.echo()
+    };
+    let puppet = || Puppet {
+        alone: Some("as told".into()),
+        ..Puppet::default()
+    };
+    for model in [
+        puppet().acts(slow),
+        Puppet::default().acts(slow).measured(&[(1, 20)], 2),
+    ] {
+        let (mut tick, callers) = (Tick::default(), Callers::default());
+        let mut told = Vec::new();
+        for n in 0..6 {
+            gather(&mut tick, &callers, model.rows(200, n));
+        }
+        for n in 6..12 {
+            tick.run();
+            told.extend(callers.told().into_keys());
+            assert_eq!(told.len(), usize::from(n) - 5);
+            // A load that never ends keeps no memory of what was answered.
+            gather(&mut tick, &callers, model.rows(200, n));
+            assert!(tick.groups.len() <= 8);
+        }
+        finish(&mut tick);
+        told.extend(callers.told().into_keys());
+        assert_eq!(told, (0..12).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_group_that_is_left_takes_what_comes_in_between() {
+    let turn = |seen: &Seen| {
+        std::thread::sleep(TURN);
+        seen.echo()
+    };
+    let model = Puppet::default()
+        .acts(turn)
+        .measured(&[(1, 20), (1024, 100)], 0);
+    let shape = |n: usize| model.call(vec![fixed(&[1, n], &vec![1; n])]);
+    let (mut tick, callers) = (Tick::default(), Callers::default());
+    for n in 1..4 {
+        gather(&mut tick, &callers, shape(n));
+    }
+    tick.run();
+    for n in [3, 1, 2, 3] {
+        gather(&mut tick, &callers, shape(n));
+    }
+    finish(&mut tick);
+    assert_eq!(model.rows_run(), [1, 2, 3, 1]);
+    assert_eq!(callers.told().len(), 7);
+}
+
+#[test]
 fn a_tick_that_is_dropped_answers_all() {
     let model = quick();
     let callers = Callers::default();
@@ -346,7 +408,7 @@ fn cost_of_a_tick() {
                 tick.push(call, Ignore);
             }
             let gathered = Instant::now();
-            tick.run();
+            finish(&mut tick);
             gathering.push(gathered - began);
             running.push(gathered.elapsed());
         }

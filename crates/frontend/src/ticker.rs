@@ -43,5 +43,7 @@ pub(crate) async fn run_ticks(app: Rc<App>) {
         })
         .await;
         app.ticker.tick.borrow_mut().run();
+        // If there is more, the connections are looked at first.
+        tokio::task::yield_now().await;
     }
 }

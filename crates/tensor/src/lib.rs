@@ -8,7 +8,7 @@ mod shape;
 pub use shape::Shape;
 
 mod tensor;
-pub use tensor::{Data, Tensor, TensorError};
+pub use tensor::{Data, STRING_HANDLE_BYTES, Tensor, TensorError};
 
 mod aligned;
 pub use aligned::{ALIGNMENT, AlignedBuffer};

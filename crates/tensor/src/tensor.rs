@@ -4,6 +4,9 @@ use bytes::Bytes;
 
 use crate::{DType, Shape};
 
+/// What TensorFlow keeps of a string besides its bytes.
+pub const STRING_HANDLE_BYTES: usize = 24;
+
 /// A tensor's elements, row-major.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
@@ -93,6 +96,17 @@ impl Tensor {
         match self.data {
             Data::Fixed(bytes) => Self::fixed(self.dtype, shape, bytes),
             Data::Strings(strings) => Self::strings(shape, strings),
+        }
+    }
+
+    /// Bytes that its elements are counted as: a string's own, and what finds them again.
+    pub fn weight(&self) -> usize {
+        match &self.data {
+            Data::Fixed(bytes) => bytes.len(),
+            Data::Strings(strings) => strings
+                .iter()
+                .map(|string| string.len() + STRING_HANDLE_BYTES)
+                .sum(),
         }
     }
 

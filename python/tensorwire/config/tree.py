@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tensorwire.errors import ConfigError
 from tensorwire.repository.keras_export import cache_directory
 from tensorwire.repository.stores import DEFAULT_LIMIT, default_folder, open_cache
 
 from . import values
 from .batches import BatchingConfig
+from .batching import Batching
 from .memory import memory_limit
+from .network import ConnectionsConfig, TlsConfig
 from .setting import branch, setting
 
 if TYPE_CHECKING:
@@ -56,11 +59,17 @@ class SessionConfig:
         "TensorFlow's threads between ops; 0: one a core.",
         shown="0",
     )
-    xla: bool | None = setting(
+    xla: bool | str | None = setting(
         None,
-        values.optional(values.flag),
-        "Let XLA compile what it can of every model, once for each batch size: on or off. "
-        "On a CPU it is often slower, for convolutions by far.",
+        values.optional(values.xla),
+        "Let XLA compile what it can of every model, once for each batch size: on, off, or gpu "
+        "for GPUs alone. On a CPU it is often slower, for convolutions by far.",
+        shown="off",
+    )
+    mixed_precision: str | None = setting(
+        None,
+        values.optional(values.one_of("bfloat16", "off")),
+        "Let TensorFlow compute in bfloat16 where the CPU is faster with it: bfloat16 or off.",
         shown="off",
     )
     gpu_memory_growth: bool | None = setting(
@@ -88,7 +97,9 @@ class SessionConfig:
             "base": None if base is None else list(base),
             "intra_op_threads": self.intra_op_threads,
             "inter_op_threads": self.inter_op_threads,
-            "xla": self.xla,
+            "xla": None if self.xla is None else bool(self.xla),
+            "xla_on_cpu": None if self.xla is None else self.xla is True,
+            "bfloat16": None if self.mixed_precision is None else self.mixed_precision != "off",
             "gpu_memory_growth": self.gpu_memory_growth,
             "gpu_memory_fraction": self.gpu_memory_fraction,
         }
@@ -178,10 +189,20 @@ class EngineConfig:
     op_library: tuple[Path, ...] = setting(
         (), values.files, "Shared library with custom TensorFlow ops; may be given several times."
     )
+    saved_model_tags: tuple[str, ...] = setting(
+        ("serve",),
+        values.tags,
+        "Tags, with commas between them, of the graph that is served of each SavedModel.",
+        shown="serve",
+    )
     runner_threads: int = setting(0, _threads, "Threads that run larger models; 0: one a core.")
     session: SessionConfig = branch(SessionConfig)
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
+
+    def version_options(self, batching: Batching) -> str:
+        """The options of a version that is batched so, as `_core.Engine.load` takes them."""
+        return json.dumps({"batching": batching.to_native(), "tags": list(self.saved_model_tags)})
 
     def to_native(self, tensorflow_dir: Path, base: bytes | None = None) -> str:
         """The JSON that `_core.Engine` takes; `base` is the session's file, encoded."""
@@ -218,7 +239,23 @@ class ListenerConfig:
         values.host,
         "Address to listen on; 0.0.0.0 or :: offers the server to every network.",
     )
-    port: int = setting(50051, values.whole_number(65535), "Port to listen on; 0: any free one.")
+    port: int | None = setting(
+        50051,
+        values.switchable_port,
+        "Port to listen on, for gRPC and REST; 0: any free one; off: none.",
+    )
+    rest_port: int | None = setting(
+        None,
+        values.switchable_port,
+        "A further port for REST alone; 0: any free one.",
+        shown="none",
+    )
+    unix_socket: str | None = setting(
+        None,
+        values.optional(values.socket_path),
+        "Unix socket to listen on too: a file, which is made and removed, or @NAME in "
+        "Linux's abstract namespace.",
+    )
     io_threads: int = setting(
         0, _threads, "Threads that read and write the network; 0: one a core."
     )
@@ -240,12 +277,47 @@ class ListenerConfig:
         "Model for text requests that name none, where several are served.",
     )
 
+    tls: TlsConfig = branch(TlsConfig)
+    connections: ConnectionsConfig = branch(ConnectionsConfig)
+
+    def __post_init__(self) -> None:
+        if not self.kinds:
+            raise ConfigError(
+                "there is nothing to listen on: port is off, and neither rest_port nor "
+                "unix_socket is given"
+            )
+        if self.port and self.port == self.rest_port:
+            raise ConfigError(
+                f"port and rest_port can't both be {self.port}; REST is answered on port too"
+            )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The settings that say where it listens, in the order the core is told them."""
+        each = {
+            "port": self.port,
+            "rest_port": self.rest_port,
+            "unix_socket": self.unix_socket,
+        }
+        return tuple(kind for kind, value in each.items() if value is not None)
+
+    def _listener(self, kind: str) -> dict[str, Any]:
+        tls = self.tls.to_native() if self.tls.is_on(kind) else None
+        if kind == "unix_socket":
+            return {"kind": "unix", "path": self.unix_socket, "tls": tls}
+        port, protocols = (self.port, "all") if kind == "port" else (self.rest_port, "rest")
+        place = {"kind": "tcp", "host": self.host, "port": port}
+        return {**place, "protocols": protocols, "tls": tls}
+
     def to_native(self) -> str:
-        """The JSON that `_core.Server` takes."""
+        """The JSON that `_core.Server` takes.
+
+        Raises ConfigError for a TLS file that can't be read.
+        """
         return json.dumps(
             {
-                "host": self.host,
-                "port": self.port,
+                "listeners": [self._listener(kind) for kind in self.kinds],
+                "connections": self.connections.to_native(),
                 "io_threads": self.io_threads,
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
@@ -287,3 +359,11 @@ class ServeConfig:
     engine: EngineConfig = branch(EngineConfig)
     stores: StoreConfig = branch(StoreConfig)
     log: LogConfig = branch(LogConfig)
+
+    def version_options(self, model: str, folder: Path) -> str:
+        """A version's options as JSON, as `_core.Engine.load` takes them.
+
+        Raises ConfigError for a file in its folder that can't be read.
+        """
+        batching = self.batches.of_version(model, folder)
+        return self.engine.version_options(batching)

@@ -189,11 +189,7 @@ fn join(answers: &[Answer]) -> Outcome {
         };
     }
     let outputs = (0..count).map(|at| join_output(answers, at, timings.rows));
-    Ok(Answer {
-        outputs: outputs.collect::<Result<_, _>>()?,
-        timings,
-        permit: None,
-    })
+    Ok(Answer::new(outputs.collect::<Result<_, _>>()?, timings))
 }
 
 fn join_output(answers: &[Answer], at: usize, rows: usize) -> Result<Tensor, ServeError> {

@@ -15,6 +15,8 @@ pub use merge::{Feed, FeedData};
 
 mod split;
 
+mod check;
+
 mod run;
 pub(crate) use run::{How, Member, answer_each, run};
 

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tensor::{AlignedBuffer, Shape};
+use tensor::{AlignedBuffer, STRING_HANDLE_BYTES, Shape};
 
 use super::run::Member;
 use crate::{Call, ServeError};
@@ -88,8 +88,7 @@ pub(super) fn is_worth_widening<R>(members: &[Member<R>], largest: &[Sizes]) -> 
     let rows = members.iter().map(|member| member.call.rows.unwrap_or(1));
     let rows: usize = rows.sum();
     let widened = first.call.inputs.iter().zip(largest).map(|(input, sizes)| {
-        // A string's handle, where there is no size.
-        let row = input.dtype().size().unwrap_or(24);
+        let row = input.dtype().size().unwrap_or(STRING_HANDLE_BYTES);
         let sizes = sizes
             .iter()
             .fold(row, |all, size| all.saturating_mul(*size));

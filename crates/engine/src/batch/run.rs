@@ -7,6 +7,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 use tensor::Tensor;
 
+use super::check::{Verdict, check};
 use super::merge::merge;
 use super::pad::{self, Plan};
 use super::split::{NotByRows, check_rows, split};
@@ -36,14 +37,21 @@ pub(crate) struct How {
 /// Runs members of one group as one batch and answers them all; `members` is empty then.
 pub(crate) fn run<R: Respond>(members: &mut Vec<Member<R>>, how: How) {
     answer_dead(members, how.formed);
-    let widens = Plan::new(members).widens;
-    let is_bounded = !widens || prepare_padding(members);
-    let plan = Plan::new(members);
-    if members.len() < 2 || !is_bounded || !plan.is_by_rows || plan.widens != widens {
+    let mut plan = Plan::new(members);
+    let mut is_bounded = true;
+    if plan.widens {
+        is_bounded = prepare_padding(members);
+        // Some may have been answered.
+        plan = Plan::new(members);
+    }
+    if members.len() < 2 || !is_bounded || !plan.is_by_rows {
         return run_each(members, how);
     }
     match attempt(members, how, (plan, how.formed)) {
-        Ok(ran) => deliver(members, ran),
+        Ok(ran) => match check(members, &ran, how, plan) {
+            Verdict::Right => deliver(members, ran),
+            Verdict::Wrong => run_each(members, how),
+        },
         Err(Failure::Run(error)) if is_everyones(&error) => {
             answer_each(members.drain(..), |_| Err(error.clone()));
         }
@@ -109,13 +117,13 @@ fn prepare_padding<R: Respond>(members: &mut Vec<Member<R>>) -> bool {
 }
 
 /// What a run gave to each member, and where its time went.
-struct Ran {
-    shares: Vec<Vec<Tensor>>,
+pub(super) struct Ran {
+    pub(super) shares: Vec<Vec<Tensor>>,
     formed: Instant,
     timings: Timings,
 }
 
-enum Failure {
+pub(super) enum Failure {
     Run(ServeError),
     NotByRows(NotByRows),
 }
@@ -162,12 +170,7 @@ fn run_alone<R>(member: &Member<R>, how: How, began: Instant) -> Outcome {
         Ok(ran) => {
             let timings = ran.timings_of(&member.call);
             let outputs = ran.shares.into_iter().next().unwrap_or_default();
-            let permit = None;
-            Ok(Answer {
-                outputs,
-                timings,
-                permit,
-            })
+            Ok(Answer::new(outputs, timings))
         }
         Err(Failure::Run(error)) => Err(error),
         Err(Failure::NotByRows(reason)) => Err(ServeError::failed_precondition(reason.to_string())),
@@ -175,7 +178,7 @@ fn run_alone<R>(member: &Member<R>, how: How, began: Instant) -> Outcome {
 }
 
 /// Merges from `began` on, runs and splits; answers nobody.
-fn attempt<R>(
+pub(super) fn attempt<R>(
     members: &[Member<R>],
     how: How,
     (plan, began): (Plan, Instant),
@@ -280,13 +283,7 @@ fn deliver<R: Respond>(members: &mut Vec<Member<R>>, mut ran: Ran) {
     let shares = std::mem::take(&mut ran.shares);
     answer_all(members.drain(..).zip(shares).map(|(member, outputs)| {
         let timings = ran.timings_of(&member.call);
-        let permit = None;
-        let answer = Answer {
-            outputs,
-            timings,
-            permit,
-        };
-        (member, Ok(answer))
+        (member, Ok(Answer::new(outputs, timings)))
     }));
 }
 

@@ -395,3 +395,63 @@ proptest! {
         }
     }
 }
+
+fn unproven(
+    act: impl Fn(&Seen) -> Result<Vec<Tensor>, ServeError> + Send + Sync + 'static,
+) -> PuppetModel {
+    Puppet {
+        is_unproven: true,
+        ..Puppet::default()
+    }
+    .acts(act)
+}
+
+#[test]
+fn the_first_batch_of_a_model_that_was_not_measured_is_compared() {
+    let model = unproven(Seen::echo);
+    let answers = run_all((0..5).map(|n| model.rows(2, n)));
+    assert_eq!(model.rows_run(), [10, 2, 2, 2]);
+    assert_eq!(outputs(&answers[4]), [rows_of_two(2, 4)]);
+    run_all((0..5).map(|n| model.rows(1, n)));
+    assert_eq!(model.rows_run()[4..], [5]);
+}
+
+#[test]
+fn a_batch_of_equal_requests_is_not_proof_enough() {
+    let model = unproven(Seen::echo);
+    for _ in 0..16 {
+        run_all((0..2).map(|_| model.rows(1, 1)));
+    }
+    assert_eq!(model.rows_run(), [2, 1, 1].repeat(16));
+    run_all((0..2).map(|_| model.rows(1, 1)));
+    assert_eq!(model.rows_run()[48..], [2]);
+}
+
+#[test]
+fn rows_that_mix_are_found_in_the_first_batch_and_never_answered_with() {
+    // Each row has what the last of its batch has.
+    let model = unproven(|seen: &Seen| {
+        let last = *seen.bytes().last().unwrap();
+        let rows = seen.bytes().len() / 2;
+        Ok(vec![rows_of_two(rows, last)])
+    });
+    let answers = run_all([1, 2].map(|fill| model.rows(1, fill)));
+    for (answer, fill) in answers.iter().zip([1, 2]) {
+        assert_eq!(outputs(answer), [rows_of_two(1, fill)]);
+    }
+    assert_eq!(
+        model.served.why_alone(0),
+        Some("its output \"x0\" for a request differs in a batch with others")
+    );
+}
+
+#[test]
+fn a_member_that_fails_alone_is_no_proof() {
+    let model = unproven(|seen: &Seen| match seen.bytes().len() {
+        2 => Err(ServeError::invalid_argument("too few")),
+        _ => seen.echo(),
+    });
+    let answers = run_all([1, 2].map(|fill| model.rows(1, fill)));
+    assert!(answers.iter().all(|answer| refusal(answer).1 == "too few"));
+    assert_eq!(model.served.why_alone(0), None);
+}

@@ -32,6 +32,17 @@ pub(super) fn is_row(batch: &Tensor, row: usize, single: &Tensor) -> bool {
     }
 }
 
+/// Whether two tensors are the same in this sense.
+pub(crate) fn is_same(one: &Tensor, other: &Tensor) -> bool {
+    if one.dtype() != other.dtype() || one.shape() != other.shape() {
+        return false;
+    }
+    match (one.data(), other.data()) {
+        (Data::Fixed(left), Data::Fixed(right)) => are_close(one.dtype(), left, left, right),
+        (left, right) => left == right,
+    }
+}
+
 fn are_close(dtype: DType, all: &[u8], left: &[u8], right: &[u8]) -> bool {
     if left == right {
         return true;

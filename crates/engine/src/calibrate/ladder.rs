@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tensor::{Data, Tensor};
+use tensor::Tensor;
 
 use super::sample::Sample;
 use super::trial::{Failure, Trial};
@@ -92,7 +92,7 @@ fn measure(
     for mode in modes {
         // Not counted: TensorFlow prepares itself for a new shape.
         let (outputs, first) = trial.run(sample.feeds(0, rows), *mode)?;
-        output_bytes = outputs.iter().map(bytes_of).sum();
+        output_bytes = outputs.iter().map(Tensor::weight).sum();
         drop(outputs);
         let cost = median(trial, first, || trial.time(sample.feeds(0, rows), *mode))?;
         match mode {
@@ -125,11 +125,4 @@ fn median(
     }
     costs.sort_unstable();
     Ok(costs.get(costs.len() / 2).copied().unwrap_or(first))
-}
-
-fn bytes_of(tensor: &Tensor) -> usize {
-    match tensor.data() {
-        Data::Fixed(bytes) => bytes.len(),
-        Data::Strings(strings) => strings.iter().map(|string| string.len() + 24).sum(),
-    }
 }

@@ -3,6 +3,7 @@
 //! a time in a process, so that models that serve meanwhile are disturbed by one only.
 
 mod compare;
+pub(crate) use compare::is_same;
 mod generate;
 mod independence;
 mod ladder;

@@ -16,11 +16,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Begins with the model that the request named.
-    pub fn new(model: Arc<ServedModel>) -> Self {
+    /// Begins with the model that the request named, and the index of its signature where
+    /// that is known.
+    pub fn new(model: Arc<ServedModel>, signature: Option<usize>) -> Self {
         Self {
             model,
-            signature: None,
+            signature,
             counted: false,
         }
     }
@@ -28,11 +29,6 @@ impl Tally {
     /// The model.
     pub fn model(&self) -> &Arc<ServedModel> {
         &self.model
-    }
-
-    /// Notes the signature that the request named, by its index.
-    pub fn set_signature(&mut self, signature: usize) {
-        self.signature = Some(signature);
     }
 
     /// Counts a good end. Without a signature nothing is counted: such a request can't

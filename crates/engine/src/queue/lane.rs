@@ -103,9 +103,9 @@ impl<R: Respond> Lane<R> {
     }
 
     /// Whether `max_enqueued_batches` leaves room for a call; TensorFlow Serving's texts.
-    pub(super) fn check_room(&self, call: &Call) -> Result<(), ServeError> {
+    pub(super) fn check_room(&self, call: &Call, rows: Option<usize>) -> Result<(), ServeError> {
         let batching = &call.model.options().batching;
-        let (Some(most), Some(rows)) = (batching.max_enqueued_batches, call.rows) else {
+        let (Some(most), Some(rows)) = (batching.max_enqueued_batches, rows) else {
             return Ok(());
         };
         let full = full_rows(call);

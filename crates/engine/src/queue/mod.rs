@@ -76,14 +76,15 @@ impl<R> Default for Queue<R> {
 }
 
 impl<R: Respond> Queue<R> {
-    /// Whether a call may be queued: an error if its signature has as many batches waiting
-    /// as its model was told, or after [`Queue::close`].
-    pub(crate) fn check_room(&self, call: &Call) -> Result<(), ServeError> {
+    /// Whether a call of so many rows may be queued, of which `call` is the whole or a part:
+    /// an error if its signature has as many batches waiting as its model was told, or after
+    /// [`Queue::close`].
+    pub(crate) fn check_room(&self, call: &Call, rows: Option<usize>) -> Result<(), ServeError> {
         if self.is_closed {
             return Err(ServeError::unavailable("the server is shutting down"));
         }
         match self.lanes.get(&lane_id(&call.model)) {
-            Some(lane) => lane.check_room(call),
+            Some(lane) => lane.check_room(call, rows),
             None => Ok(()),
         }
     }

@@ -31,12 +31,14 @@ impl Bench {
     fn push(&mut self, mut call: Call) {
         call.checked = self.now;
         let member = self.callers.with(call);
-        self.queue.check_room(&member.call).unwrap();
+        self.queue
+            .check_room(&member.call, member.call.rows)
+            .unwrap();
         self.queue.push(member);
     }
 
     fn refusal(&mut self, call: &Call) -> (Kind, String) {
-        let error = self.queue.check_room(call).unwrap_err();
+        let error = self.queue.check_room(call, call.rows).unwrap_err();
         (error.kind(), error.message().to_owned())
     }
 
@@ -337,7 +339,7 @@ fn a_full_queue_refuses_in_tensorflow_servings_words() {
     // Each signature has a queue of its own.
     let outputs = Outputs::from_elem(0, 1);
     let other = model.call_of((1, outputs), vec![fixed(&[1], &[1])], Clock::until(None));
-    assert!(bench.queue.check_room(&other).is_ok());
+    assert!(bench.queue.check_room(&other, other.rows).is_ok());
     // What runs is not in the queue.
     let running = bench.form();
     bench.push(model.rows(10, 1));

@@ -4,6 +4,8 @@
 mod callers;
 pub(crate) use callers::{Caller, Callers};
 
+mod dispatching;
+
 mod held;
 pub(crate) use held::{
     Gated, HOUR, acting, dispatcher, gated, limited, options, refused, submit, until,
@@ -98,6 +100,8 @@ pub(crate) struct Puppet {
     pub(crate) batching: Batching,
     pub(crate) alone: Option<String>,
     pub(crate) is_unpredictable: bool,
+    /// Whether its batches are compared with their members alone.
+    pub(crate) is_unproven: bool,
 }
 
 impl Default for Puppet {
@@ -107,6 +111,7 @@ impl Default for Puppet {
             batching: Batching::default(),
             alone: None,
             is_unpredictable: false,
+            is_unproven: false,
         }
     }
 }
@@ -141,6 +146,9 @@ impl Puppet {
         let signatures = vec![signature("serving_default"), signature("other")];
         let id = ("m".into(), 1);
         let served = ServedModel::new(id, signatures, Bytes::new(), Box::new(executor));
+        if !self.is_unproven {
+            (0..2).for_each(|signature| served.note_agreement(signature, true));
+        }
         let batching = self.batching;
         PuppetModel {
             served: Arc::new(served.with_options(ModelOptions { batching })),

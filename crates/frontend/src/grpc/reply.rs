@@ -49,6 +49,16 @@ impl Frame {
         self.length
     }
 
+    /// Its message in pieces, without copying it.
+    pub(crate) fn share(&mut self) -> SmallVec<[Bytes; 2]> {
+        let mut pieces = self.segments.share();
+        if let Some(first) = pieces.first_mut() {
+            // The first piece begins with the whole prefix, which was written in one go.
+            first.advance(PREFIX.min(first.len()));
+        }
+        pieces
+    }
+
     /// A frame of a generated message.
     pub(crate) fn of(message: &impl prost::Message) -> Result<Self, ServeError> {
         Self::new((message.encoded_len(), 0), |segments| {
@@ -210,7 +220,13 @@ impl Responder {
     }
 
     /// Answers a request that is not gRPC's with a page.
-    pub(crate) fn show(mut self, page: Response<Bytes>) {
+    pub(crate) fn show(self, page: Response<Bytes>) {
+        self.show_held(page, None);
+    }
+
+    /// The same, with what the request holds of the limits until its page has been sent.
+    pub(crate) fn show_held(mut self, page: Response<Bytes>, permit: Option<Permit>) {
+        self.hold.permit = permit;
         let Some(mut respond) = self.respond.take() else {
             return;
         };
@@ -328,7 +344,9 @@ mod tests {
             segments.put_shared(&large);
             segments.buffer().put_slice(b"tail");
         });
-        let outgoing = Outgoing::new(frame.unwrap(), Hold::default());
+        let mut frame = frame.unwrap();
+        assert_eq!(frame.share().concat().len(), 100_008);
+        let outgoing = Outgoing::new(frame, Hold::default());
         let mut wanted = vec![0, 0, 1, 0x86, 0xa8];
         wanted.extend(b"head");
         wanted.extend(&large[..]);

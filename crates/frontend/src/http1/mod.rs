@@ -6,3 +6,6 @@ mod connection;
 pub(crate) use connection::serve;
 
 pub(crate) mod pages;
+
+mod responder;
+pub(crate) use responder::HttpResponder;

@@ -59,7 +59,8 @@ fn nothing_at(path: &str) -> Response<Bytes> {
     failure(StatusCode::NOT_FOUND, &message)
 }
 
-fn failure(status: StatusCode, message: &str) -> Response<Bytes> {
+/// A page that says what went wrong.
+pub(crate) fn failure(status: StatusCode, message: &str) -> Response<Bytes> {
     let body = serde_json::json!({ "error": message }).to_string();
     page(status, JSON, body)
 }

@@ -3,18 +3,30 @@
 
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytes::Bytes;
 use engine::metrics::{MessageSizes, Tally};
-use engine::{Call, Kind, Outcome, Respond, ServeError, ServedModel, expired, lost};
+use engine::{
+    Call, InferenceMethod, Kind, Outcome, Permit, Respond, ServeError, ServedModel, Timings, expired, lost,
+};
+use http::Response;
+use tensor::Tensor;
 use tokio::sync::oneshot;
 
 use super::predict::PredictWriter;
+use super::recording::Recording;
 use super::text::TextWriter;
 use crate::app::App;
-use crate::grpc::{Frame, Received, Responder};
+use crate::grpc::{Frame, Received, Responder, server_timing};
+use crate::http1::HttpResponder;
 
-/// What makes a reply of an outcome.
+/// The outputs of a call, one for each asked for.
+pub(crate) type Outputs = Result<Vec<Tensor>, ServeError>;
+
+/// What makes a gRPC reply of an outcome.
 pub(crate) enum Writer {
     /// `tensorflow.serving.PredictionService/Predict`.
     Predict(PredictWriter),
@@ -23,114 +35,265 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
+    /// The method whose messages come and go, where they can be kept as they are.
+    fn method(&self) -> Option<InferenceMethod> {
+        match self {
+            Self::Predict(_) => Some(InferenceMethod::Predict),
+            Self::Text(_) => None,
+        }
+    }
+
     /// The reply, and what went wrong, which a text reply has in it.
     fn write(
         &self,
         model: &ServedModel,
-        outcome: Outcome,
+        outputs: Outputs,
     ) -> (Result<Frame, ServeError>, Option<Kind>) {
-        let outputs = outcome.map(|answer| answer.outputs);
+        let reply = match self {
+            Self::Predict(writer) => outputs.and_then(|outputs| writer.write(model, &outputs)),
+            Self::Text(writer) => return writer.write(outputs),
+        };
+        let failed = reply.as_ref().err().map(ServeError::kind);
+        (reply, failed)
+    }
+}
+
+/// What makes a page of an outcome, for a caller over plain HTTP.
+pub(crate) trait WritePage {
+    /// The page, whatever the outcome, and what went wrong.
+    fn write(&self, model: &ServedModel, outputs: Outputs) -> (Response<Bytes>, Option<Kind>);
+}
+
+/// Where an answer goes, and what writes it.
+pub(crate) enum ReplyTo {
+    /// To a gRPC call.
+    Grpc(Responder, Writer),
+    /// To a request of plain HTTP.
+    #[expect(dead_code, reason = "the REST services make it")]
+    Http(HttpResponder, Box<dyn WritePage>),
+}
+
+impl ReplyTo {
+    /// Whether the client has gone away or given up.
+    fn is_gone(&mut self) -> bool {
         match self {
-            Self::Predict(writer) => {
-                let reply = outputs.and_then(|outputs| writer.write(model, &outputs));
-                let failed = reply.as_ref().err().map(ServeError::kind);
-                (reply, failed)
-            }
-            Self::Text(writer) => writer.write(outputs),
+            Self::Grpc(responder, _) => responder.is_gone(),
+            Self::Http(responder, _) => responder.is_gone(),
+        }
+    }
+
+    /// Ready when the client has gone away or given up.
+    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Grpc(responder, _) => responder.poll_gone(context),
+            Self::Http(responder, _) => responder.poll_gone(context),
         }
     }
 }
 
 /// A request that makes no call.
+#[derive(Debug)]
 pub(crate) struct Refused {
     /// What was wrong.
-    pub(crate) kind: Kind,
-    /// How its service says so.
-    pub(crate) reply: Result<Frame, ServeError>,
+    error: ServeError,
+    /// What counts it, if the model that it named is served.
+    tally: Option<Tally>,
 }
 
-impl From<ServeError> for Box<Refused> {
-    fn from(error: ServeError) -> Self {
-        Self::new(Refused {
-            kind: error.kind(),
-            reply: Err(error),
-        })
+impl Refused {
+    /// Makes refusals of errors that came when the model was known, and perhaps the
+    /// signature, by its index.
+    pub(crate) fn by(
+        model: &Arc<ServedModel>,
+        signature: Option<usize>,
+    ) -> impl FnOnce(ServeError) -> Self {
+        move |error| Self {
+            error,
+            tally: Some(Tally::new(Arc::clone(model), signature)),
+        }
+    }
+
+    /// Counts it; what its caller is to be told.
+    pub(crate) fn count(self, app: &App) -> ServeError {
+        let kind = self.error.kind();
+        match self.tally {
+            Some(tally) => tally.failed(kind),
+            None => app.engine.unmatched.record(kind),
+        }
+        self.error
     }
 }
 
-/// What a service makes of a message. Counted is it by the tally, from the moment that
-/// its model is known.
-type Prepare = fn(&App, &Received, &mut Option<Tally>) -> Result<(Call, Writer), Box<Refused>>;
+impl From<ServeError> for Refused {
+    fn from(error: ServeError) -> Self {
+        Self { error, tally: None }
+    }
+}
 
-/// A request that waits for its outcome.
-pub(crate) struct Pending {
-    responder: Responder,
-    writer: Writer,
+/// What a request is counted by.
+pub(crate) struct Count {
     tally: Tally,
     arrived: Instant,
     /// Bytes of its message.
     received: usize,
     wants_timings: bool,
+    /// If it is to be kept.
+    recording: Option<Box<Recording>>,
 }
 
-impl Respond for Pending {
-    fn is_gone(&mut self) -> bool {
-        self.responder.is_gone()
-    }
+/// What is left of a call that has run, beside its outputs.
+struct Ended {
+    timings: Option<Timings>,
+    /// What the request holds of the limits.
+    permit: Option<Permit>,
+    /// When its reply was begun.
+    encoding: Instant,
+}
 
-    fn respond(self, mut outcome: Outcome) {
+impl Ended {
+    fn split(outcome: Outcome) -> (Outputs, Self) {
         let encoding = Instant::now();
-        let permit = outcome
-            .as_mut()
-            .ok()
-            .and_then(|answer| answer.permit.take());
-        let timings = outcome.as_ref().ok().map(|answer| answer.timings);
-        let (reply, failed) = self.writer.write(self.tally.model(), outcome);
-        let timings = timings.map(|timings| timings.written(self.arrived, encoding));
-        match (&reply, failed, &timings) {
-            (Ok(frame), None, Some(timings)) => {
-                let sent = frame.message_bytes();
+        let (outputs, timings, permit) = match outcome {
+            Ok(answer) => (Ok(answer.outputs), Some(answer.timings), answer.permit),
+            Err(error) => (Err(error), None, None),
+        };
+        let ended = Self {
+            timings,
+            permit,
+            encoding,
+        };
+        (outputs, ended)
+    }
+}
+
+impl Count {
+    /// Counts a request whose reply of `sent` bytes is written; the timings that its caller
+    /// is to be told.
+    fn written(self, ended: &Ended, failed: Option<Kind>, sent: usize) -> Option<Timings> {
+        let timings = ended.timings;
+        let timings = timings.map(|timings| timings.written(self.arrived, ended.encoding));
+        match (failed, &timings) {
+            (None, Some(timings)) => {
                 let received = self.received;
                 self.tally
                     .succeeded(timings, MessageSizes { received, sent });
             }
-            (_, failed, _) => self.tally.failed(failed.unwrap_or(Kind::Internal)),
+            (failed, _) => self.tally.failed(failed.unwrap_or(Kind::Internal)),
         }
-        let told = timings.as_ref().filter(|_| self.wants_timings);
-        self.responder.finish_held(reply, told, permit);
+        timings.filter(|_| self.wants_timings)
     }
 }
+
+/// A request that waits for its outcome.
+pub(crate) struct Pending {
+    reply_to: ReplyTo,
+    count: Count,
+}
+
+impl Pending {
+    /// For `call`, whose message had `received` bytes and was none of gRPC's: if it is to be
+    /// kept, its tensors are.
+    #[allow(dead_code, reason = "the REST services make it")]
+    pub(crate) fn new(
+        reply_to: ReplyTo,
+        call: &Call,
+        received: usize,
+        wants_timings: bool,
+    ) -> Self {
+        let recording = Recording::begin(call, None);
+        Self::recorded(reply_to, call, (received, wants_timings), recording)
+    }
+
+    fn recorded(
+        reply_to: ReplyTo,
+        call: &Call,
+        (received, wants_timings): (usize, bool),
+        recording: Option<Box<Recording>>,
+    ) -> Self {
+        Self {
+            reply_to,
+            count: Count {
+                tally: call.tally(),
+                arrived: call.arrived(),
+                received,
+                wants_timings,
+                recording,
+            },
+        }
+    }
+}
+
+impl Respond for Pending {
+    fn is_gone(&mut self) -> bool {
+        self.reply_to.is_gone()
+    }
+
+    fn respond(self, outcome: Outcome) {
+        let (outputs, ended) = Ended::split(outcome);
+        let Self {
+            reply_to,
+            mut count,
+        } = self;
+        let recording = count.recording.take();
+        let tensors = recording.as_ref().map_or_else(Vec::new, |recording| {
+            recording.tensors(outputs.as_deref().ok())
+        });
+        match reply_to {
+            ReplyTo::Grpc(responder, writer) => {
+                let (mut reply, failed) = writer.write(count.tally.model(), outputs);
+                if let Some(recording) = recording
+                    && let (Ok(frame), None) = (&mut reply, failed)
+                {
+                    let model = count.tally.model();
+                    recording.keep(model, count.arrived, || frame.share(), tensors);
+                }
+                let sent = reply.as_ref().map_or(0, Frame::message_bytes);
+                let told = count.written(&ended, failed, sent);
+                responder.finish_held(reply, told.as_ref(), ended.permit);
+            }
+            ReplyTo::Http(responder, writer) => {
+                let (mut page, failed) = writer.write(count.tally.model(), outputs);
+                if let Some(recording) = recording
+                    && failed.is_none()
+                {
+                    let model = count.tally.model();
+                    recording.keep(model, count.arrived, Default::default, tensors);
+                }
+                let sent = page.body().len();
+                if let Some(timings) = count.written(&ended, failed, sent) {
+                    server_timing::write(&timings, page.headers_mut());
+                }
+                responder.send(page, ended.permit);
+            }
+        }
+    }
+}
+
+/// What a gRPC service makes of a message.
+type Prepare = fn(&App, &Received) -> Result<(Call, Writer), Refused>;
 
 /// Answers a message with what `prepare` and the engine make of it.
 pub(crate) fn answer(app: &Rc<App>, received: Received, prepare: Prepare) {
-    let mut tally = None;
-    let prepared = prepare(app, &received, &mut tally);
-    match (prepared, tally) {
-        (Ok((call, writer)), Some(tally)) => {
-            let waiting = Pending {
-                writer,
-                tally,
-                arrived: call.arrived(),
-                received: received.message.len(),
-                wants_timings: received.call.wants_timings(),
-                responder: received.responder,
-            };
-            run(app, call, waiting);
-        }
-        (Ok(_), None) => received.responder.fail(&lost()),
-        (Err(refused), tally) => {
-            let Refused { kind, reply } = *refused;
-            match tally {
-                Some(tally) => tally.failed(kind),
-                None => app.engine.unmatched.record(kind),
-            }
-            received.responder.finish(reply);
-        }
+    match prepare(app, &received) {
+        Ok((call, writer)) => answer_call(app, received, call, writer),
+        Err(refused) => received.responder.fail(&refused.count(app)),
     }
 }
 
+/// Answers a message with what `writer` makes of the call's outcome.
+pub(super) fn answer_call(app: &Rc<App>, received: Received, call: Call, writer: Writer) {
+    let wants_timings = received.call.wants_timings();
+    let message = &received.message;
+    let told = (message.len(), wants_timings);
+    let method = writer.method().map(|method| (method, message));
+    let recording = Recording::begin(&call, method);
+    let reply_to = ReplyTo::Grpc(received.responder, writer);
+    let waiting = Pending::recorded(reply_to, &call, told, recording);
+    run(app, call, waiting);
+}
+
 /// Lets a call in and has it run.
-fn run(app: &Rc<App>, mut call: Call, waiting: Pending) {
+pub(crate) fn run(app: &Rc<App>, mut call: Call, waiting: Pending) {
     let dispatcher = &app.engine.dispatcher;
     if let Err(error) = dispatcher.admit(&mut call) {
         return waiting.respond(Err(error));
@@ -160,7 +323,7 @@ async fn wait(answer: oneshot::Receiver<Outcome>, deadline: Option<Instant>, mut
         biased;
         outcome = answer => outcome.unwrap_or_else(|_lost| Err(lost())),
         () = timeout => Err(expired()),
-        () = poll_fn(|context| waiting.responder.poll_gone(context)) => return,
+        () = poll_fn(|context| waiting.reply_to.poll_gone(context)) => return,
     };
     waiting.respond(outcome);
 }

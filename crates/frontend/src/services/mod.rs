@@ -1,6 +1,7 @@
 //! One file a service: what each does with a message.
 
 pub(crate) mod inference;
+pub(crate) mod recording;
 
 pub(crate) mod predict;
 pub(crate) mod text;

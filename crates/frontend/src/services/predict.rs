@@ -1,9 +1,10 @@
 //! `tensorflow.serving.PredictionService/Predict`: tensors in, tensors out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use engine::metrics::Tally;
 use engine::{
-    Call as EngineCall, ModelSelector, Outputs, ServeError, ServedModel, Signature, Version,
+    Call as EngineCall, Clock, ModelSelector, Outputs, ServeError, ServedModel, Signature, Version,
 };
 use http::HeaderName;
 use smallvec::SmallVec;
@@ -13,7 +14,7 @@ use wire::tensor_proto::{Encoding, TensorProtoError, decode_tensor, tensor_memor
 
 use super::inference::{Refused, Writer};
 use crate::app::App;
-use crate::grpc::{Call, Frame, Received};
+use crate::grpc::{Frame, Received};
 
 /// The metadata by which a caller asks for `tensor_content` in the reply. The default
 /// are typed values, as TensorFlow Serving's clients expect them.
@@ -27,29 +28,28 @@ const EXPANSION_RATIO: usize = 16;
 const EXPANSION_FLOOR: usize = 64 << 20;
 
 /// What to run for one request, and what writes its reply.
-pub(crate) fn prepare(
-    app: &App,
-    received: &Received,
-    tally: &mut Option<Tally>,
-) -> Result<(EngineCall, Writer), Box<Refused>> {
-    Ok(read(app, &received.call, &received.message, tally)?)
-}
-
-fn read(
-    app: &App,
-    call: &Call,
-    message: &Bytes,
-    tally: &mut Option<Tally>,
-) -> Result<(EngineCall, Writer), ServeError> {
+pub(crate) fn prepare(app: &App, received: &Received) -> Result<(EngineCall, Writer), Refused> {
+    let message = &received.message;
     let request = predict::decode_request(message).map_err(|error| unreadable(&error))?;
     let spec = request
         .spec
         .ok_or_else(|| ServeError::invalid_argument("Missing ModelSpec"))?;
     let model = app.engine.registry.find(selector(&spec))?;
-    let tally = tally.insert(Tally::new(model.clone()));
-    let (index, signature) = model.signature(spec.signature_name)?;
-    tally.set_signature(index);
-    let inputs = decode_inputs(signature, &request, message, app.max_message_bytes)?;
+    let (index, _) = model
+        .signature(spec.signature_name)
+        .map_err(Refused::by(&model, None))?;
+    bind(app, received, (&model, index), &request).map_err(Refused::by(&model, Some(index)))
+}
+
+fn bind(
+    app: &App,
+    received: &Received,
+    (model, index): (&Arc<ServedModel>, usize),
+    request: &PredictRequest<'_>,
+) -> Result<(EngineCall, Writer), ServeError> {
+    let Received { call, message, .. } = received;
+    let signature = &model.signatures()[index];
+    let inputs = decode_inputs(signature, request, message, app.max_message_bytes)?;
     let outputs = signature.bind_outputs(&request.output_filter)?;
     let asked = || call.metadata(&ENCODING_KEY) == Some(ENCODING_TENSOR_CONTENT);
     let writer = PredictWriter {
@@ -61,8 +61,21 @@ fn read(
             Encoding::TypedFields
         },
     };
-    let call = EngineCall::new(model, index, inputs, outputs, call.clock()?)?;
+    let call = EngineCall::new(Arc::clone(model), index, inputs, outputs, call.clock()?)?;
     Ok((call, Writer::Predict(writer)))
+}
+
+/// What a recorded request asks of `model`, whatever model it was recorded of.
+pub(crate) fn recorded(
+    model: &Arc<ServedModel>,
+    message: &Bytes,
+) -> Result<EngineCall, ServeError> {
+    let request = predict::decode_request(message).map_err(|error| unreadable(&error))?;
+    let name = request.spec.map_or("", |spec| spec.signature_name);
+    let (index, signature) = model.signature(name)?;
+    let inputs = decode_inputs(signature, &request, message, usize::MAX)?;
+    let outputs = signature.bind_outputs(&request.output_filter)?;
+    EngineCall::new(Arc::clone(model), index, inputs, outputs, Clock::until(None))
 }
 
 /// Writes `PredictResponse`s.

@@ -1,9 +1,9 @@
 //! `prediction_service.PredictionService/Predict`: text in, JSON out. Whatever goes
 //! wrong is told in the reply's `error_message`; the call itself goes well.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use engine::metrics::Tally;
 use engine::{
     Call as EngineCall, Clock, DEFAULT_SIGNATURE, Engine, Kind, ModelSelector, ServeError,
     ServedModel, Signature, Version,
@@ -13,9 +13,9 @@ use tensor::Tensor;
 use wire::proto::prediction_service::{PredictionRequest, PredictionResponse};
 use wire::text::{InputForm, parse_inputs, write_outputs};
 
-use super::inference::{Refused, Writer};
+use super::inference::{self, Outputs, Refused, Writer};
 use crate::app::App;
-use crate::grpc::{self, Frame, Received};
+use crate::grpc::{self, Call, Frame, Received};
 
 /// The metadata that names the model.
 const MODEL_KEY: HeaderName = HeaderName::from_static("model");
@@ -24,41 +24,36 @@ const MODEL_KEY: HeaderName = HeaderName::from_static("model");
 const MESSAGE_LIMIT: usize = 1024;
 const CUT: &str = "...";
 
-/// What to run for one request, and what writes its reply.
-pub(crate) fn prepare(
-    app: &App,
-    received: &Received,
-    tally: &mut Option<Tally>,
-) -> Result<(EngineCall, Writer), Box<Refused>> {
-    let message = received.message.clone();
-    let request: PredictionRequest = grpc::decode(message, "prediction_service.PredictionRequest")?;
-    let name = received.call.metadata(&MODEL_KEY);
-    let name = name.or(app.default_model.as_deref());
-    let clock = received.call.clock()?;
-    match TextCall::new(&app.engine, name, &request.input_data, clock) {
-        Ok(TextCall { call, reply }) => {
-            *tally = Some(tally_of(Arc::clone(&reply.model), Some(reply.signature)));
-            Ok((call, Writer::Text(TextWriter(reply))))
-        }
-        Err(error) => {
-            if let Ok(model) = find_model(&app.engine, name) {
-                let signature = find_signature(&model).ok().map(|(index, _)| index);
-                *tally = Some(tally_of(model, signature));
-            }
-            Err(Box::new(Refused {
-                kind: error.kind(),
-                reply: response(Err(error)),
-            }))
-        }
+/// Answers one request. What is wrong with its text is told in the reply.
+pub(crate) fn answer(app: &Rc<App>, received: Received) {
+    match read(&received) {
+        Err(error) => received.responder.fail(&Refused::from(error).count(app)),
+        Ok((request, clock)) => match prepare(app, &received.call, &request.input_data, clock) {
+            Ok((call, writer)) => inference::answer_call(app, received, call, writer),
+            Err(refused) => received.responder.finish(response(Err(refused.count(app)))),
+        },
     }
 }
 
-fn tally_of(model: Arc<ServedModel>, signature: Option<usize>) -> Tally {
-    let mut tally = Tally::new(model);
-    if let Some(signature) = signature {
-        tally.set_signature(signature);
-    }
-    tally
+fn read(received: &Received) -> Result<(PredictionRequest, Clock), ServeError> {
+    let message = received.message.clone();
+    let request = grpc::decode(message, "prediction_service.PredictionRequest")?;
+    Ok((request, received.call.clock()?))
+}
+
+/// What to run for one text, and what writes its reply.
+fn prepare(
+    app: &App,
+    call: &Call,
+    text: &str,
+    clock: Clock,
+) -> Result<(EngineCall, Writer), Refused> {
+    let name = call.metadata(&MODEL_KEY).or(app.default_model.as_deref());
+    let model = find_model(&app.engine, name)?;
+    let (signature, _) = find_signature(&model).map_err(Refused::by(&model, None))?;
+    let TextCall { call, reply } = TextCall::of(&model, signature, text, clock)
+        .map_err(Refused::by(&model, Some(signature)))?;
+    Ok((call, Writer::Text(TextWriter(reply))))
 }
 
 /// Writes `PredictionResponse`s.
@@ -66,10 +61,7 @@ pub(crate) struct TextWriter(TextReply);
 
 impl TextWriter {
     /// The reply with these outputs, or with what went wrong, and what that was.
-    pub(super) fn write(
-        &self,
-        outputs: Result<Vec<Tensor>, ServeError>,
-    ) -> (Result<Frame, ServeError>, Option<Kind>) {
+    pub(super) fn write(&self, outputs: Outputs) -> (Result<Frame, ServeError>, Option<Kind>) {
         let prediction = outputs.and_then(|outputs| self.0.write(&outputs));
         let failed = prediction.as_ref().err().map(ServeError::kind);
         (response(prediction), failed)
@@ -119,7 +111,18 @@ impl TextCall {
         clock: Clock,
     ) -> Result<Self, ServeError> {
         let model = find_model(engine, name)?;
-        let (index, signature) = find_signature(&model)?;
+        let (index, _) = find_signature(&model)?;
+        Self::of(&model, index, text, clock)
+    }
+
+    /// Reads `text` as the inputs of the model's signature of this index.
+    fn of(
+        model: &Arc<ServedModel>,
+        index: usize,
+        text: &str,
+        clock: Clock,
+    ) -> Result<Self, ServeError> {
+        let signature = &model.signatures()[index];
         let forms: Vec<InputForm<'_>> = signature
             .inputs
             .iter()
@@ -142,11 +145,11 @@ impl TextCall {
             .collect();
         let outputs = (0..signature.outputs.len()).collect();
         Ok(Self {
-            call: EngineCall::new(Arc::clone(&model), index, inputs, outputs, clock)?,
+            call: EngineCall::new(Arc::clone(model), index, inputs, outputs, clock)?,
             reply: TextReply {
                 signature: index,
                 drop_batch: parsed.batch_added,
-                model,
+                model: Arc::clone(model),
             },
         })
     }
