@@ -154,7 +154,7 @@ class _Loopback:
                 if reply.cut_after is not None or "Content-Length" not in reply.headers:
                     self.close_connection = True
 
-            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer
 
         self._server = _Quiet(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stores_support import Bucket
 
 from harness.stores import S3_ENVIRONMENT, Between, FileServer, S3Server, running
-from stores_support import Bucket
 from tensorwire.repository.stores.cache import StoreCache
 
 

@@ -151,8 +151,10 @@ def test_a_connection_that_breaks_off(web: FileServer, cache: StoreCache, ranges
     assert asked[0] is None
     assert all(each is not None for each in asked[1:])
     if ranges:
-        # It went on where it was, and not from the beginning.
-        assert int(asked[2].removeprefix("bytes=").rstrip("-")) > 700_000
+        # It went on where it was, and not from the beginning. What had arrived and was not
+        # taken yet when the connection broke is lost: that is aiohttp's.
+        first, second = (int(each.removeprefix("bytes=").rstrip("-")) for each in asked[1:])
+        assert 100_000 < first < second
         assert len(packed) > 2 << 20
 
 
@@ -302,7 +304,9 @@ def test_signed_urls(web: FileServer, cache: StoreCache, caplog: pytest.LogCaptu
     host = web.url.removeprefix("http://")
     url = f"http://ann:pass1@{host}/m.zip?X-Amz-Signature=secret2&X-Amz-Date=1"
     with caplog.at_level("DEBUG", "tensorwire"):
-        assert fetch_all(open_store(url, cache)) == {1: files}
+        source = open_store(url, cache)
+        assert fetch_all(source) == {1: files}
+    assert source.versions()[0].location == f"{web.url}/m.zip"
     assert "X-Amz-Signature=secret2" in web.asked[-1].path
     web.files = {}
     # Signed anew: the same file.

@@ -96,7 +96,7 @@ class KerasStore:
     def versions(self) -> Sequence[ModelVersion]:
         """The one; ModelLoadError if it can't be seen."""
         stamp = stamp_of([self._file.look()])
-        return [ModelVersion(ONLY_VERSION, self._location, needs_export=True, stamp=stamp)]
+        return [ModelVersion(ONLY_VERSION, shown(self._location), needs_export=True, stamp=stamp)]
 
     def fetch(self, version: ModelVersion, watcher: FetchWatcher) -> Path:
         """The file in the cache; ModelLoadError if it can't be had."""
@@ -148,7 +148,7 @@ class ArchiveStore:
         """The version's folder in the cache; ModelLoadError if it can't be had."""
         wanted = self._wanted(version.stamp, watcher)
         folder = _root(self._holding.hold(wanted, version.number, watcher))
-        inside = version.location.removeprefix(self._location).strip("!/")
+        inside = version.location.removeprefix(shown(self._location)).strip("!/")
         return folder / inside if inside else folder
 
     def release(self, version: ModelVersion) -> None:
@@ -207,7 +207,8 @@ class ArchiveStore:
 
     def _named(self, path: str, root: Path) -> str:
         inside = Path(path).relative_to(root).as_posix()
-        return self._location if inside == "." else f"{self._location}!/{inside}"
+        name = shown(self._location)
+        return name if inside == "." else f"{name}!/{inside}"
 
 
 _LOOKING = -1

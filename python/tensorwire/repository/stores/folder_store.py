@@ -39,6 +39,7 @@ class FolderStore:
 
     def __init__(self, location: str, cache: StoreCache) -> None:
         self._location = location.rstrip("/")
+        self._name = shown(self._location)
         self._holding = Holding(self._location, cache)
         self._told: set[str] = set()
 
@@ -54,12 +55,12 @@ class FolderStore:
             if children.itself is not None:
                 raise ModelLoadError(self._is_a_file())
             if GRAPH_FILE in children.files:
-                return [_version(ONLY_VERSION, self._location, list_files(filesystem, base))]
+                return [_version(ONLY_VERSION, self._name, list_files(filesystem, base))]
             numbered = self._numbered(children)
             if not numbered:
                 raise NoVersionsError(self._why_none(children))
             return [
-                _version(number, f"{self._location}/{name}", files)
+                _version(number, f"{self._name}/{name}", files)
                 for number, name, files in self._looks(children, numbered)
             ]
 
@@ -88,7 +89,7 @@ class FolderStore:
             if number is None:
                 continue
             if number in numbered:
-                self._tell(f"{shown(self._location)}: {name} is used, not {numbered[number]}")
+                self._tell(f"{self._name}: {name} is used, not {numbered[number]}")
             numbered[number] = name
         return numbered
 
@@ -106,7 +107,7 @@ class FolderStore:
     def _fill(self, version: ModelVersion, watcher: FetchWatcher, slot: Slot) -> None:
         with told_of(version.location):
             filesystem, base = self._opened
-            own = version.location.rstrip("/") == self._location
+            own = version.location == self._name
             path = base if own else f"{base}/{last_part(version.location)}"
             files = list_files(filesystem, path)
             self._check_same(version, files)
@@ -117,19 +118,18 @@ class FolderStore:
     def _check_same(self, version: ModelVersion, files: list[RemoteFile]) -> None:
         if stamp_of(files) != version.stamp:
             raise ModelLoadError(
-                f"{shown(version.location)} has changed since it was looked at; it is looked "
-                "at again"
+                f"{version.location} has changed since it was looked at; it is looked at again"
             )
 
     def _is_a_file(self) -> str:
-        name = shown(self._location)
+        name = self._name
         if name.endswith(f"/{GRAPH_FILE}"):
             folder = name.rpartition("/")[0]
             return f"{name} is part of a SavedModel: give its folder, {folder}"
         return f"{name} is a file, and neither an archive (.tar.gz, .zip, ...) nor a Keras file"
 
     def _why_none(self, children: Children) -> str:
-        name = shown(self._location)
+        name = self._name
         if not (children.folders or children.files):
             return f"{name} is empty, or does not exist"
         wanted = f"neither a {GRAPH_FILE} nor a version folder such as {name}/1"
