@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::Engine;
 
+use crate::control::CommandQueue;
 use crate::drain::Drain;
 use crate::lifetime::ConnectionOptions;
 use crate::listen::Refusals;
@@ -46,4 +47,6 @@ pub(crate) struct Shared {
     pub(crate) tensor_content: bool,
     /// The text service's model where a request names none.
     pub(crate) default_model: Option<String>,
+    /// The way to the control plane; none: callers can't change the models.
+    pub(crate) control: Option<CommandQueue>,
 }

@@ -35,6 +35,9 @@ mod ticker;
 
 mod http1;
 
+mod control;
+pub use control::Command;
+
 mod metrics;
 
 mod warmup;

@@ -49,7 +49,18 @@ class Settings(EngineSettings, total=False):
     max_message_size: int | str
     tensor_content: bool
     default_model: str | None
+    remote_control: bool | None
     io_threads: int
+    model_config_file: _Path | None
+    config_poll_interval: float | str
+    versions: str | int | Sequence[int]
+    poll_interval: float | str
+    reload_changed: bool
+    version_transition: str
+    load_threads: int
+    max_load_retries: int
+    load_retry_interval: float | str
+    listen_when: str
     batching: Batching | bool | None
     model_batching: Mapping[str, Batching | bool | None]
     batching_parameters: str | Sequence[str]

@@ -16,6 +16,7 @@ from tensorwire.repository.stores import DEFAULT_LIMIT, default_folder, open_cac
 from . import values
 from .batches import BatchingConfig
 from .batching import Batching
+from .lifecycle import LifecycleConfig
 from .memory import memory_limit
 from .network import ConnectionsConfig, TlsConfig
 from .setting import branch, setting
@@ -276,6 +277,12 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    remote_control: bool | None = setting(
+        None,
+        values.optional(values.flag),
+        "Let callers add, remove and reload models over the network: on or off.",
+        shown="on where only this machine is listened to",
+    )
 
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
@@ -301,6 +308,13 @@ class ListenerConfig:
         }
         return tuple(kind for kind, value in each.items() if value is not None)
 
+    @property
+    def takes_commands(self) -> bool:
+        """Whether callers may change the models."""
+        if self.remote_control is None:
+            return self.kinds == ("unix_socket",) or values.is_loopback(self.host)
+        return self.remote_control
+
     def _listener(self, kind: str) -> dict[str, Any]:
         tls = self.tls.to_native() if self.tls.is_on(kind) else None
         if kind == "unix_socket":
@@ -322,6 +336,7 @@ class ListenerConfig:
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
                 "default_model": self.default_model,
+                "control": self.takes_commands,
             }
         )
 
@@ -355,6 +370,7 @@ class ServeConfig:
         "Time for running requests to finish when stopped, such as 30s.",
         shown="30s",
     )
+    lifecycle: LifecycleConfig = branch(LifecycleConfig)
     batches: BatchingConfig = branch(BatchingConfig)
     engine: EngineConfig = branch(EngineConfig)
     stores: StoreConfig = branch(StoreConfig)
