@@ -95,6 +95,8 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("session_config_file", metavar="FILE")
 @setting_option("measure_budget", metavar="TIME")
 @setting_option("measure_cache", metavar="DIRECTORY")
+@setting_option("store_cache", metavar="DIRECTORY")
+@setting_option("store_cache_size", metavar="SIZE")
 @setting_option("log_format", metavar="|".join(LOG_FORMATS))
 @setting_option("log_level", metavar="|".join(LOG_LEVELS))
 @debug_option

@@ -77,6 +77,8 @@ class Settings(EngineSettings, total=False):
     max_rows: int
     max_bytes: int | str
     default_timeout: float | str | None
+    store_cache: _Path
+    store_cache_size: int | str
 
 
 """`Batching` and False (none) go for all models or, in `model_batching`, for one."""

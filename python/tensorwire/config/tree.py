@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tensorwire.errors import ConfigError
 from tensorwire.repository.keras_export import cache_directory
+from tensorwire.repository.stores import DEFAULT_LIMIT, default_folder, open_cache
 
 from . import values
 from .batches import BatchingConfig
@@ -19,6 +20,9 @@ from .lifecycle import LifecycleConfig
 from .memory import memory_limit
 from .network import ConnectionsConfig, TlsConfig
 from .setting import branch, setting
+
+if TYPE_CHECKING:
+    from tensorwire.repository.stores.cache import StoreCache
 
 MAX_REQUESTS = 65_536
 """Requests at once by default: far more than clients that wait for their replies send,
@@ -145,6 +149,31 @@ class MeasuringConfig:
         "Folder that keeps the measures for later starts; off: none.",
         shown="~/.cache/tensorwire",
     )
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """Where models from stores such as s3:// are kept on this machine."""
+
+    HEADING: ClassVar[str] = "Model stores"
+
+    store_cache: Path = setting(
+        default_folder,
+        values.new_folder,
+        "Folder that keeps what was downloaded from model stores; several servers may share it.",
+        shown="~/.cache/tensorwire/stores",
+    )
+    store_cache_size: int = setting(
+        DEFAULT_LIMIT,
+        values.memory_size,
+        "Most bytes in it, such as 50GiB: what was used longest ago is removed, and never "
+        "what is served; 0: no limit.",
+        shown="20GiB",
+    )
+
+    def open_cache(self) -> StoreCache:
+        """The cache; nothing is made or looked at yet."""
+        return open_cache(self.store_cache, self.store_cache_size)
 
 
 @dataclass(frozen=True)
@@ -368,6 +397,7 @@ class ServeConfig:
     lifecycle: LifecycleConfig = branch(LifecycleConfig)
     batches: BatchingConfig = branch(BatchingConfig)
     engine: EngineConfig = branch(EngineConfig)
+    stores: StoreConfig = branch(StoreConfig)
     log: LogConfig = branch(LogConfig)
 
     def version_options(self, model: str, folder: Path) -> str:

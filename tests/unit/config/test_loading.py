@@ -122,6 +122,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_DEFAULT_TIMEOUT": "5s",
         "TENSORWIRE_MEASURE_BUDGET": "0",
         "TENSORWIRE_MEASURE_CACHE": "off",
+        "TENSORWIRE_STORE_CACHE": str(tmp_path / "stores"),
+        "TENSORWIRE_STORE_CACHE_SIZE": "50GiB",
         "TENSORWIRE_MAX_BATCH_SIZE": "32",
         "TENSORWIRE_BATCH_TIMEOUT": "2ms",
         "TENSORWIRE_ALLOWED_BATCH_SIZES": "1, 8,32",
@@ -160,6 +162,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     assert (life.load_retry_interval, life.listen_when) == (60.0, "loaded")
     assert config.engine.op_library == (library,)
     assert config.engine.tensorflow_dir == tmp_path
+    assert config.stores.store_cache == tmp_path / "stores"
+    assert config.stores.store_cache_size == 50 * 2**30
     assert (config.log.log_format, config.log.log_level) == ("json", "debug")
     native = json.loads(config.engine.to_native(tmp_path, b"\x10\x01"))
     assert native["limits"] == {"requests": 10, "rows": 20, "bytes": 2**20}
