@@ -42,6 +42,8 @@ pub struct ServerOptions {
     pub rest: RestOptions,
     /// The text service's model where a request names none.
     pub default_model: Option<String>,
+    /// Whether health knows services by TensorFlow Serving's short names as well.
+    pub short_health_names: bool,
     /// Whether callers may change which models there are.
     pub control: bool,
 }
@@ -121,6 +123,7 @@ impl Server {
             tensor_content: options.tensor_content,
             rest: options.rest.clone(),
             default_model: options.default_model.clone(),
+            short_health_names: options.short_health_names,
             control: options.control.then(CommandQueue::default),
         });
         let io: Vec<IoThread> = traffic

@@ -307,6 +307,12 @@ class ListenerConfig:
         shown="on where only this machine is listened to",
     )
 
+    rest_host: str | None = None
+    """Where `rest_port` is, if not at `host`."""
+
+    short_health_names: bool = False
+    """Health knows services by the names that TensorFlow Serving has for them as well."""
+
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
 
@@ -331,6 +337,12 @@ class ListenerConfig:
         }
         return tuple(kind for kind, value in each.items() if value is not None)
 
+    def host_of(self, kind: str) -> str:
+        """The address that one of its TCP ports is at."""
+        if kind == "rest_port" and self.rest_host is not None:
+            return self.rest_host
+        return self.host
+
     @property
     def takes_commands(self) -> bool:
         """Whether callers may change the models."""
@@ -343,7 +355,7 @@ class ListenerConfig:
         if kind == "unix_socket":
             return {"kind": "unix", "path": self.unix_socket, "tls": tls}
         port, protocols = (self.port, "all") if kind == "port" else (self.rest_port, "rest")
-        place = {"kind": "tcp", "host": self.host, "port": port}
+        place = {"kind": "tcp", "host": self.host_of(kind), "port": port}
         return {**place, "protocols": protocols, "tls": tls}
 
     def to_native(self) -> str:
@@ -360,6 +372,7 @@ class ListenerConfig:
                 "tensor_content": self.tensor_content,
                 "rest": {"timeout": self.rest_timeout, "cors": self.cors},
                 "default_model": self.default_model,
+                "short_health_names": self.short_health_names,
                 "control": self.takes_commands,
             }
         )

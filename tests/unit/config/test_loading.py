@@ -41,6 +41,7 @@ def test_defaults() -> None:
         "max_message_bytes": 2147483647,
         "tensor_content": False,
         "default_model": None,
+        "short_health_names": False,
         "control": True,
     }
     native = json.loads(config.engine.to_native(Path("/tf")))
