@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tensorwire.errors import ConfigError
 from tensorwire.repository.keras_export import cache_directory
+from tensorwire.repository.stores import DEFAULT_LIMIT, default_folder, open_cache
 
 from . import values
 from .batches import BatchingConfig
@@ -19,6 +20,9 @@ from .lifecycle import LifecycleConfig
 from .memory import memory_limit
 from .network import ConnectionsConfig, TlsConfig
 from .setting import branch, setting
+
+if TYPE_CHECKING:
+    from tensorwire.repository.stores.cache import StoreCache
 
 MAX_REQUESTS = 65_536
 """Requests at once by default: far more than clients that wait for their replies send,
@@ -148,6 +152,31 @@ class MeasuringConfig:
 
 
 @dataclass(frozen=True)
+class StoreConfig:
+    """Where models from stores such as s3:// are kept on this machine."""
+
+    HEADING: ClassVar[str] = "Model stores"
+
+    store_cache: Path = setting(
+        default_folder,
+        values.new_folder,
+        "Folder that keeps what was downloaded from model stores; several servers may share it.",
+        shown="~/.cache/tensorwire/stores",
+    )
+    store_cache_size: int = setting(
+        DEFAULT_LIMIT,
+        values.memory_size,
+        "Most bytes in it, such as 50GiB: what was used longest ago is removed, and never "
+        "what is served; 0: no limit.",
+        shown="20GiB",
+    )
+
+    def open_cache(self) -> StoreCache:
+        """The cache; nothing is made or looked at yet."""
+        return open_cache(self.store_cache, self.store_cache_size)
+
+
+@dataclass(frozen=True)
 class EngineConfig:
     """What runs the models."""
 
@@ -168,13 +197,25 @@ class EngineConfig:
         shown="serve",
     )
     runner_threads: int = setting(0, _threads, "Threads that run larger models; 0: one a core.")
+    check_method_name: bool = setting(
+        False,
+        values.flag,
+        "Answer a request only by a signature whose method_name is of its kind, as TensorFlow "
+        "Serving does with --enable_signature_method_name_check.",
+    )
     session: SessionConfig = branch(SessionConfig)
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
 
     def version_options(self, batching: Batching) -> str:
         """The options of a version that is batched so, as `_core.Engine.load` takes them."""
-        return json.dumps({"batching": batching.to_native(), "tags": list(self.saved_model_tags)})
+        return json.dumps(
+            {
+                "batching": batching.to_native(),
+                "check_method_name": self.check_method_name,
+                "tags": list(self.saved_model_tags),
+            }
+        )
 
     def to_native(self, tensorflow_dir: Path, base: bytes | None = None) -> str:
         """The JSON that `_core.Engine` takes; `base` is the session's file, encoded."""
@@ -248,6 +289,17 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    rest_timeout: float | None = setting(
+        30.0,
+        values.time_limit,
+        "Time that a REST request may take once its body is there; none: any time.",
+        shown="30s",
+    )
+    cors: bool = setting(
+        False,
+        values.flag,
+        "Let scripts of any web page call the REST API.",
+    )
     remote_control: bool | None = setting(
         None,
         values.optional(values.flag),
@@ -318,6 +370,7 @@ class ListenerConfig:
                 "io_threads": self.io_threads,
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
+                "rest": {"timeout": self.rest_timeout, "cors": self.cors},
                 "default_model": self.default_model,
                 "short_health_names": self.short_health_names,
                 "control": self.takes_commands,
@@ -357,6 +410,7 @@ class ServeConfig:
     lifecycle: LifecycleConfig = branch(LifecycleConfig)
     batches: BatchingConfig = branch(BatchingConfig)
     engine: EngineConfig = branch(EngineConfig)
+    stores: StoreConfig = branch(StoreConfig)
     log: LogConfig = branch(LogConfig)
 
     def version_options(self, model: str, folder: Path) -> str:
