@@ -48,7 +48,7 @@ class ServerProcess:
         self._ready_file = folder / "ready.json"
         self._stdout = folder / "stdout.txt"
         self._stderr = folder / "stderr.txt"
-        command = serve_command([*arguments, "--port", "0", "--ready-file", str(self._ready_file)])
+        command = self._command(arguments)
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
                 command,
@@ -59,6 +59,9 @@ class ServerProcess:
             )
         self._channels: list[grpc.Channel] = []
         self.address = ""
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return serve_command([*arguments, "--port", "0", "--ready-file", str(self._ready_file)])
 
     @property
     def pid(self) -> int:

@@ -8,7 +8,7 @@ import ssl
 from typing import Any
 
 from tensorwire.config import MAX_MESSAGE_BYTES
-from tensorwire.config.pem import Pem
+from tensorwire.pem import Pem
 
 from .command_line import CommandLine
 from .failure import StartError, invalid

@@ -165,6 +165,8 @@ def _serving(line: CommandLine) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if "grpc_max_threads" in line.given:
         settings["max_requests"] = line.number("grpc_max_threads")
+    if "enable_signature_method_name_check" in line.given:
+        settings["check_method_name"] = line.is_on("enable_signature_method_name_check")
     if "enable_serialization_as_tensor_content" in line.given:
         settings["tensor_content"] = line.is_on("enable_serialization_as_tensor_content")
     return settings
