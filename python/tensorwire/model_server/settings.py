@@ -163,6 +163,11 @@ def _batching(line: CommandLine) -> dict[str, Any]:
 
 def _serving(line: CommandLine) -> dict[str, Any]:
     settings: dict[str, Any] = {}
+    if "rest_api_timeout_in_ms" in line.given:
+        milliseconds = line.number("rest_api_timeout_in_ms")
+        settings["rest_timeout"] = min(milliseconds / 1000, MAX_DURATION_SECONDS)
+    if "rest_api_enable_cors_support" in line.given:
+        settings["cors"] = line.is_on("rest_api_enable_cors_support")
     if "grpc_max_threads" in line.given:
         settings["max_requests"] = line.number("grpc_max_threads")
     if "enable_signature_method_name_check" in line.given:

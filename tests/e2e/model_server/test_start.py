@@ -1,6 +1,7 @@
 """How `tensorwire model-server` starts, fails and ends, as tools around TensorFlow Serving
 see it."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -40,10 +41,10 @@ def details(server: ModelServer, model: str) -> str:
 
 
 def get(port: int, path: str) -> tuple[int, object]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", path)
-    response = connection.getresponse()
-    return response.status, json.loads(response.read())
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as calls:
+        calls.request("GET", path)
+        response = calls.getresponse()
+        return response.status, json.loads(response.read())
 
 
 def test_it_serves_as_tools_expect_it(serve: Serve, half: str) -> None:
