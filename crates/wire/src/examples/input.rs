@@ -46,10 +46,9 @@ impl<'a> ExampleInput<'a> {
     pub(super) fn merge(&mut self, encoded: &'a [u8]) -> Result<(), Malformed> {
         for field in Fields::of(encoded) {
             match field? {
-                (
-                    number @ (EXAMPLE_LIST | EXAMPLE_LIST_WITH_CONTEXT),
-                    Value::Bytes(list),
-                ) => self.add(number, list)?,
+                (number @ (EXAMPLE_LIST | EXAMPLE_LIST_WITH_CONTEXT), Value::Bytes(list)) => {
+                    self.add(number, list)?
+                }
                 _ => {}
             }
         }
