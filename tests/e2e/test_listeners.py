@@ -1,5 +1,6 @@
 """Unix sockets, the port for REST alone, and the limits of connections."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -159,37 +160,40 @@ def test_a_port_for_rest_alone(serve) -> None:
     PredictionClient(process.channel()).is_well()
 
 
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server closes it at once: one that it keeps it waits for."""
+    connection.settimeout(1)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+
+
 def test_connections_over_the_limit_are_closed(serve) -> None:
     process = serve("--max-connections", "4")
-    # The harness's own, from waiting for health, is one of them.
-    kept = [socket.create_connection(("127.0.0.1", process.port), 30) for _ in range(3)]
+    refused_so_far = "tensorwire_connections_refused_total "
+    with contextlib.ExitStack() as kept:
+        place = ("127.0.0.1", process.port)
+        # The harness's own, from waiting for health, is one of the four.
+        for _ in range(5):
+            one_more = kept.enter_context(socket.create_connection(place, TIMEOUT_SECONDS))
+            if is_closed(one_more):
+                break
+        else:
+            raise AssertionError("nothing was closed")
     end = time.monotonic() + TIMEOUT_SECONDS
-    closed = False
-    while not closed:
+    while "as many as max_connections allows" not in process.stderr:
+        assert time.monotonic() < end, process.report()
+        time.sleep(0.05)
+    text = ""
+    while refused_so_far not in text:
         assert time.monotonic() < end
-        with socket.create_connection(("127.0.0.1", process.port), 30) as one_more:
-            one_more.settimeout(1)
-            try:
-                closed = one_more.recv(1) == b""
-            except ConnectionError:
-                closed = True
-            except TimeoutError:
-                kept.append(socket.create_connection(("127.0.0.1", process.port), 30))
-    assert "as many as max_connections allows" in process.stderr
-    for connection in kept:
-        connection.close()
-    while True:
-        assert time.monotonic() < end
-        try:
+        # The others' places are free once their end has been seen.
+        with contextlib.suppress(OSError, http.client.HTTPException):
             text = get(process.port).body.decode()
-            break
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.05)
-    (line,) = (
-        line
-        for line in text.splitlines()
-        if line.startswith("tensorwire_connections_refused_total ")
-    )
+    (line,) = (line for line in text.splitlines() if line.startswith(refused_so_far))
     assert float(line.split()[1]) >= 1
 
 
@@ -222,16 +226,15 @@ def test_connections_of_age_are_made_anew_and_lose_nothing(serve) -> None:
 
 
 EMBEDDED = """
-import dataclasses, sys, json
-from tensorwire.config import load_config
-from tensorwire.repository.source import name_models
+import dataclasses, json, sys
 from tensorwire.server import Server
 
-config = load_config({"port": 0})
-connections = dataclasses.replace(config.listener.connections, **json.loads(sys.argv[2]))
-listener = dataclasses.replace(config.listener, connections=connections)
-config = dataclasses.replace(config, listener=listener)
-with Server.from_config(name_models({"half_plus_two": sys.argv[1]}), config) as server:
+server = Server({"half_plus_two": sys.argv[1]}, port=0)
+listener = server.config.listener
+connections = dataclasses.replace(listener.connections, **json.loads(sys.argv[2]))
+listener = dataclasses.replace(listener, connections=connections)
+server.config = dataclasses.replace(server.config, listener=listener)
+with server:
     print(server.address, flush=True)
     sys.stdin.read()
 """
