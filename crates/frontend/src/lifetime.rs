@@ -43,7 +43,8 @@ pub struct ConnectionOptions {
     pub keepalive_timeout: Option<Duration>,
 }
 
-fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+/// A time that is given in seconds.
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     Option::<f64>::deserialize(from)?
         .map(Duration::try_from_secs_f64)
         .transpose()
