@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import grpc
-import h2.settings
+import h2.exceptions
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -19,7 +19,7 @@ from tensorflow_serving.apis import prediction_service_pb2_grpc
 from harness.model_server import ModelServer, free_port
 from harness.predict import PredictionClient, good_request, predict_request, refused
 from harness.queueing import send_all, sleep_request, wait_for
-from harness.raw_http2 import TIMEOUT_SECONDS, Connection
+from harness.raw_http2 import TIMEOUT_SECONDS, Connection, frame, grpc_headers
 from harness.scrape import get
 
 Serve = Callable[..., ModelServer]
@@ -127,13 +127,14 @@ def test_grpc_channel_arguments(serve: Serve, half: str) -> None:
         # A ping's answer comes after the settings.
         connection.h2.ping(struct.pack(">Q", 1))
         connection.flush()
-        while connection._receive({}):
-            streams = connection.h2.remote_settings.max_concurrent_streams
-            assert time.monotonic() - begun < TIMEOUT_SECONDS
+        # The library knows no ping after the GOAWAY that says that the end comes.
+        with contextlib.suppress(h2.exceptions.ProtocolError):
+            while connection._receive({}):
+                streams = connection.h2.remote_settings.max_concurrent_streams
+                assert time.monotonic() - begun < TIMEOUT_SECONDS
         assert streams == 7
     # It was the server that ended it, at its age.
     assert time.monotonic() - begun > 1.0
-    assert h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
     server.stop()
 
 
@@ -230,7 +231,5 @@ def test_good_request_is_what_the_flags_of_no_effect_leave_alone(
         name = flag.partition("=")[0]
         assert server.stderr.count(f"{name} has no effect: ") == 1, name
     with Connection(server.port) as connection:
-        from harness.raw_http2 import frame, grpc_headers
-
         assert connection.call(grpc_headers(), frame(good_request())).grpc_status == 0
     server.stop()
