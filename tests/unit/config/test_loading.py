@@ -41,6 +41,7 @@ def test_defaults() -> None:
         "max_message_bytes": 2147483647,
         "tensor_content": False,
         "default_model": None,
+        "monitoring_path": "/monitoring/prometheus/metrics",
         "short_health_names": False,
         "control": True,
     }
@@ -104,6 +105,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_MAX_MESSAGE_SIZE": "64MiB",
         "TENSORWIRE_TENSOR_CONTENT": "true",
         "TENSORWIRE_DEFAULT_MODEL": "a",
+        "TENSORWIRE_MONITORING_PATH": "off",
         "TENSORWIRE_REMOTE_CONTROL": "off",
         "TENSORWIRE_IO_THREADS": "2",
         "TENSORWIRE_RUNNER_THREADS": "3",
