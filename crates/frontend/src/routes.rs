@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 
 use engine::ServeError;
+use engine::metrics::Api;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::request::Parts;
@@ -94,17 +95,17 @@ fn unary(app: &Rc<App>, path: &str, exchange: Exchange) {
     match path {
         "/tensorflow.serving.PredictionService/Predict" => {
             grpc::receive(app, exchange, |app, received| {
-                inference::answer(app, received, predict::prepare);
+                inference::answer(app, received, (Api::Predict, predict::prepare));
             });
         }
         "/tensorflow.serving.PredictionService/Classify" => {
             grpc::receive(app, exchange, |app, received| {
-                inference::answer(app, received, classify::prepare);
+                inference::answer(app, received, (Api::Classify, classify::prepare));
             });
         }
         "/tensorflow.serving.PredictionService/Regress" => {
             grpc::receive(app, exchange, |app, received| {
-                inference::answer(app, received, regress::prepare);
+                inference::answer(app, received, (Api::Regress, regress::prepare));
             });
         }
         "/tensorflow.serving.PredictionService/MultiInference" => {
