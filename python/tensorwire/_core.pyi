@@ -54,14 +54,39 @@ class Engine:
         max_enqueued_batches, num_batch_threads, allowed_batch_sizes (list),
         pad_variable_length_inputs, enable_large_batch_splitting,
         max_execution_batch_size}; null where it is for the engine to choose.
-        On failure the version's state is END with the error, which is raised too."""
+
+        A version of that number that is available answers until the new one takes its
+        place, all at once; the call returns when the old one is freed. On failure the old
+        one stays, else the version's state is END with the error, which is raised in any
+        case. Raises NativeError CANCELLED if the version was unloaded, removed or loaded
+        again meanwhile."""
+
+    def start(self, name: str, version: int) -> None:
+        """Says that a version is wanted and not loading yet: its state is START. Nothing if
+        it is there already and has not ended."""
 
     def fail(self, name: str, version: int, code: str, message: str) -> None:
-        """Sets a version's state to END with this error."""
+        """Sets a version's state to END with this error, unless it is available. The last
+        ten versions of a model to end are kept, those before are forgotten."""
 
     def unload(self, name: str, version: int) -> bool:
-        """Takes a version out of service, waits for its last request and frees it.
-        False: it was not available."""
+        """Takes a version out of service, whatever its state, waits for its last request, or
+        for a load of it that is under way, and frees it. False: there was none, it had
+        ended, or another thread is unloading it."""
+
+    def forget(self, name: str, version: int) -> bool:
+        """Drops what is known of a version that has ended. False: there was none, or it has
+        not ended."""
+
+    def remove(self, name: str) -> bool:
+        """Drops a model: there is none of this name from now on, and health does not wait
+        for it. Frees its versions as `unload` does. False: there was none."""
+
+    def set_labels(self, name: str, labels: dict[str, int]) -> None:
+        """Gives a model these labels of versions and no others, all at once. Versions that
+        are not there may be named; requests are then told that there is none.
+
+        Raises NativeError NOT_FOUND if no model of this name was declared or loaded."""
 
     def models(self) -> list[str]:
         """The names of all models, sorted."""
@@ -103,7 +128,7 @@ class Server:
         seconds or null max_connection_age, max_connection_age_grace, max_connection_idle,
         keepalive_time, keepalive_timeout}, io_threads (0: one a core), max_message_bytes,
         tensor_content (bool), rest {timeout (seconds or null), cors (bool)}, default_model
-        (string or null).
+        (string or null), control (bool: whether callers may change the models).
 
         Raises NativeError UNAVAILABLE if a place can't be listened on or its certificate
         can't be used.
@@ -121,10 +146,42 @@ class Server:
         Raises NativeError INVALID_ARGUMENT, and keeps the present one, if it can't be used.
         """
 
+    def next_command(self, timeout: float) -> Command | None:
+        """The next request to change the models, waited for up to `timeout` seconds. None if
+        there is none by then; at once if callers may not change them, and from the stop
+        on. May be called from several threads."""
+
     def stop(self, grace: float) -> bool:
         """Turns health to NOT_SERVING, stops accepting, finishes what is in flight for
         up to `grace` seconds, then closes. True: nothing was cut off. Calling it again,
         from any thread, waits for the same end."""
+
+@final
+class Command:
+    """A request to change the models, or to see which there are, that waits for its answer.
+    Dropped, it answers UNAVAILABLE. Its caller may have gone; it is to be done all the
+    same."""
+
+    @property
+    def method(self) -> str:
+        """Full name, such as "tensorwire.ModelRepository/ListModels" or
+        "tensorflow.serving.ModelService/HandleReloadConfigRequest"."""
+
+    @property
+    def is_json(self) -> bool:
+        """Whether request and reply are JSON, by protobuf's mapping; else encoded messages."""
+
+    @property
+    def payload(self) -> bytes:
+        """The request, not looked at yet: it may be anything. Raises NativeError
+        FAILED_PRECONDITION once the command is answered."""
+
+    def answer(self, payload: bytes) -> None:
+        """Answers with the reply. Raises NativeError FAILED_PRECONDITION if it was answered
+        before."""
+
+    def fail(self, code: str, message: str) -> None:
+        """Answers with an error of this code, such as "NOT_FOUND". Raises as `answer`."""
 
 @final
 class Request:
@@ -218,9 +275,11 @@ class Channel:
         """Connects when first used. `options` is JSON: connect_timeout, keepalive_time
         (null: no pings), keepalive_timeout (seconds), retries (attempts after the first),
         retry_initial_backoff, retry_max_backoff (seconds), max_message_bytes,
-        user_agent.
+        user_agent, tls (null: none; else {ca, certificate, key: {text, source} or null,
+        server_name}).
 
-        Raises NativeError INVALID_ARGUMENT for an address that can't be parsed.
+        Raises NativeError INVALID_ARGUMENT for an address that can't be parsed and for a
+        certificate that can't be used.
         """
 
     def call(
@@ -285,6 +344,7 @@ def descriptor_set() -> bytes:
 __all__ = [
     "Call",
     "Channel",
+    "Command",
     "Engine",
     "Inbox",
     "LoadTest",

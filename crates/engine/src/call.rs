@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tensor::Tensor;
 
 use crate::metrics::Tally;
-use crate::{Permit, ServeError, ServedModel};
+use crate::{Permit, ServeError, ServedModel, Signature};
 
 /// Positions among a signature's outputs.
 pub type Outputs = SmallVec<[usize; 8]>;
@@ -107,6 +107,21 @@ impl Call {
     /// What counts it, however it ends.
     pub fn tally(&self) -> Tally {
         Tally::new(Arc::clone(&self.model), Some(self.signature))
+    }
+
+    /// The signature it calls.
+    pub fn signature(&self) -> &Signature {
+        &self.model.signatures()[self.signature]
+    }
+
+    /// One tensor for each of the signature's inputs.
+    pub fn inputs(&self) -> &[Tensor] {
+        &self.inputs
+    }
+
+    /// The outputs it asks for, as positions among the signature's.
+    pub fn outputs(&self) -> &[usize] {
+        &self.outputs
     }
 
     /// When its message was whole.

@@ -1,6 +1,6 @@
 //! The engine as its callers hold it: what is served, and what runs it.
 
-use crate::metrics::FailureCounts;
+use crate::metrics::{FailureCounts, Warmups};
 use crate::{Dispatcher, EngineOptions, Registry};
 
 /// One process's models and the threads that run them.
@@ -12,6 +12,8 @@ pub struct Engine {
     pub dispatcher: Dispatcher,
     /// Requests that named no model that is served.
     pub unmatched: FailureCounts,
+    /// What running versions' own records came to when they were loaded.
+    pub warmups: Warmups,
     /// What it was told.
     pub options: EngineOptions,
 }
@@ -23,6 +25,7 @@ impl Engine {
             registry: Registry::default(),
             dispatcher: Dispatcher::new(&options)?,
             unmatched: FailureCounts::new(),
+            warmups: Warmups::default(),
             options,
         })
     }

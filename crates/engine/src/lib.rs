@@ -23,6 +23,9 @@ pub use signature::{
 mod model;
 pub use model::ServedModel;
 
+mod recorder;
+pub use recorder::{Exchange, InferenceMethod, Messages, RecordCounts, Recorder};
+
 mod admission;
 pub use admission::{Admission, Permit};
 

@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use crate::cost::{Bounds, Cost};
 use crate::metrics::ModelMetrics;
-use crate::{Curve, Executor, Measured, ModelOptions, ServeError, Signature, signature_name};
+use crate::{
+    Curve, Executor, Measured, ModelOptions, Recorder, ServeError, Signature, signature_name,
+};
 
 /// A loaded version of a model. Held by every request that runs on it, so that the
 /// executor outlives the last of them.
@@ -30,6 +32,7 @@ pub struct ServedModel {
     /// How far each signature's batches were seen to give what requests get alone.
     agreements: Vec<AtomicU8>,
     options: ModelOptions,
+    recorder: Option<Box<dyn Recorder>>,
     executor: Box<dyn Executor>,
 }
 
@@ -62,6 +65,7 @@ impl ServedModel {
             alone,
             agreements,
             options: ModelOptions::default(),
+            recorder: None,
             executor,
         }
     }
@@ -70,6 +74,29 @@ impl ServedModel {
     #[must_use]
     pub fn with_options(self, options: ModelOptions) -> Self {
         Self { options, ..self }
+    }
+
+    /// The same model, some of whose requests `recorder` keeps.
+    #[must_use]
+    pub fn with_recorder(self, recorder: Option<Box<dyn Recorder>>) -> Self {
+        Self { recorder, ..self }
+    }
+
+    /// Who keeps requests of it, if anybody does.
+    pub fn recorder(&self) -> Option<&dyn Recorder> {
+        self.recorder.as_deref()
+    }
+
+    /// The same model as if it had never run: what was counted of its runs, and learnt from
+    /// how long they took, is forgotten. For runs that were no requests.
+    #[must_use]
+    pub fn rested(self) -> Self {
+        let signatures = self.signatures.len();
+        Self {
+            metrics: ModelMetrics::new(signatures),
+            costs: (0..signatures).map(|_| Cost::new()).collect(),
+            ..self
+        }
     }
 
     /// What the engine was told of it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::Engine;
 
+use crate::control::CommandQueue;
 use crate::drain::Drain;
 use crate::lifetime::ConnectionOptions;
 use crate::listen::Refusals;
@@ -49,4 +50,8 @@ pub(crate) struct Shared {
     pub(crate) rest: RestOptions,
     /// The text service's model where a request names none.
     pub(crate) default_model: Option<String>,
+    /// Whether health knows services by TensorFlow Serving's short names as well.
+    pub(crate) short_health_names: bool,
+    /// The way to the control plane; none: callers can't change the models.
+    pub(crate) control: Option<CommandQueue>,
 }

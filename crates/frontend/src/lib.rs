@@ -37,7 +37,13 @@ mod http1;
 
 mod rest;
 
+mod control;
+pub use control::Command;
+
 mod metrics;
+
+mod warmup;
+pub use warmup::{Failing, Warmed, WarmupOptions, warm_up};
 
 mod examples;
 

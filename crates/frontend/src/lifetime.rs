@@ -146,12 +146,12 @@ async fn watch(fate: Rc<Fate>, app: Rc<App>, stream: SharedStream, pings: Option
         }
     };
     let silent = async {
-        match (pings, options.keepalive_time, options.keepalive_timeout) {
-            (Some(pings), Some(time), Some(limit)) => {
-                until_silent(pings, time, limit, &stream).await;
-            }
-            _ => pending::<()>().await,
+        let (Some(pings), Some(time), Some(limit)) =
+            (pings, options.keepalive_time, options.keepalive_timeout)
+        else {
+            return pending().await;
         };
+        until_silent(pings, time, limit, &stream).await;
     };
     tokio::select! {
         () = end => {}

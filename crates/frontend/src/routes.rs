@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 
 use crate::app::App;
+use crate::control;
 use crate::grpc::{self, Call, Exchange, Outgoing, RequestBody, Responder};
 use crate::http1::{HeldPage, pages};
 use crate::listen::Protocols;
@@ -120,9 +121,14 @@ fn unary(app: &Rc<App>, path: &str, exchange: Exchange) {
         }
         "/grpc.health.v1.Health/Check" => grpc::unary(app, exchange, health::check),
         "/grpc.health.v1.Health/List" => grpc::unary(app, exchange, health::list),
-        path => exchange.responder.fail(&ServeError::unimplemented(format!(
-            "there is no method {path} here"
-        ))),
+        path => match control::method_at(path) {
+            Some(method) => grpc::receive(app, exchange, move |app, received| {
+                control::answer(app, received, method);
+            }),
+            None => exchange.responder.fail(&ServeError::unimplemented(format!(
+                "there is no method {path} here"
+            ))),
+        },
     }
 }
 

@@ -1,11 +1,12 @@
 //! `Engine`: the models of this process, seen from Python.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{
-    Call, Clock, Kind, ModelSelector, Registry, ServeError, ServedModel, Signature, Version,
+    Call, Clock, ModelSelector, Registry, ServeError, ServedModel, Signature, Version,
     VersionStatus,
 };
 use frontend::TextCall;
@@ -15,8 +16,8 @@ use tensor::Tensor;
 use tensorflow::{Library, SessionConfig, load_saved_model};
 use wire::signatures::describe;
 
-use crate::engine_options::{EngineOptions, model_options};
-use crate::error::serve_error;
+use crate::engine_options::{EngineOptions, LoadOptions};
+use crate::error::{kind_named, serve_error};
 use crate::exit_gate;
 use crate::measure::{Meter, cost_tuples};
 use crate::of_this_process::OfThisProcess;
@@ -63,6 +64,11 @@ impl Engine {
         Ok(())
     }
 
+    fn start(&self, name: &str, version: i64) -> PyResult<()> {
+        self.registry()?.start(name, version);
+        Ok(())
+    }
+
     fn load(
         &self,
         py: Python<'_>,
@@ -71,12 +77,13 @@ impl Engine {
         path: PathBuf,
         options: &str,
     ) -> PyResult<()> {
-        let options = model_options(options)?;
+        let LoadOptions { model, tags } = LoadOptions::from_json(options)?;
         let load = move || {
-            let model = load_saved_model(self.library, &self.session, (name, version), &path)?;
-            let mut model = model.with_options(options);
-            self.meter.measure(&mut model, &path);
-            Ok(model)
+            let loaded =
+                load_saved_model(self.library, &self.session, (name, version), &path, &tags)?;
+            let mut loaded = loaded.with_options(model);
+            self.meter.measure(&mut loaded, &path, &tags);
+            Ok(loaded)
         };
         let registry = self.registry()?;
         exit_gate::detach(py, || registry.load(name, version, load))
@@ -85,11 +92,7 @@ impl Engine {
     }
 
     fn fail(&self, name: &str, version: i64, code: &str, message: String) -> PyResult<()> {
-        let kind = (1..=16)
-            .map(Kind::from_code)
-            .find(|kind| kind.name() == code)
-            .unwrap_or(Kind::Unknown);
-        let error = ServeError::new(kind, message);
+        let error = ServeError::new(kind_named(code), message);
         self.registry()?.fail(name, version, error);
         Ok(())
     }
@@ -97,6 +100,20 @@ impl Engine {
     fn unload(&self, py: Python<'_>, name: &str, version: i64) -> PyResult<bool> {
         let registry = self.registry()?;
         Ok(exit_gate::detach(py, || registry.unload(name, version)))
+    }
+
+    fn forget(&self, name: &str, version: i64) -> PyResult<bool> {
+        Ok(self.registry()?.forget(name, version))
+    }
+
+    fn remove(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        let registry = self.registry()?;
+        Ok(exit_gate::detach(py, || registry.remove(name)))
+    }
+
+    fn set_labels(&self, name: &str, labels: BTreeMap<String, i64>) -> PyResult<()> {
+        let registry = self.registry()?;
+        registry.set_labels(name, labels).map_err(serve_error)
     }
 
     #[pyo3(name = "models")]

@@ -9,9 +9,9 @@ use engine::{Batching, Limits, ModelOptions};
 use pyo3::PyResult;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
-use tensorflow::SessionOptions;
+use tensorflow::{SessionOptions, Tags};
 
-use crate::error::invalid_argument;
+use crate::error::{invalid_argument, serve_error};
 
 /// The engine's options; times are in seconds.
 #[derive(Deserialize)]
@@ -59,16 +59,30 @@ impl EngineOptions {
     }
 }
 
-/// Reads the options of one model.
-pub(crate) fn model_options(json: &str) -> PyResult<ModelOptions> {
-    let ModelFields {
-        batching,
-        check_method_name,
-    } = from_json("the model's options", json)?;
-    Ok(ModelOptions {
-        batching,
-        check_method_name,
-    })
+/// How one version is loaded and served.
+pub(crate) struct LoadOptions {
+    /// What the engine is told of it.
+    pub(crate) model: ModelOptions,
+    /// Which of its graphs is served.
+    pub(crate) tags: Tags,
+}
+
+impl LoadOptions {
+    /// Reads the options of one version.
+    pub(crate) fn from_json(json: &str) -> PyResult<Self> {
+        let ModelFields {
+            batching,
+            check_method_name,
+            tags,
+        } = from_json("the model's options", json)?;
+        Ok(Self {
+            model: ModelOptions {
+                batching,
+                check_method_name,
+            },
+            tags: Tags::new(tags).map_err(serve_error)?,
+        })
+    }
 }
 
 fn from_json<Options: DeserializeOwned>(what: &str, json: &str) -> PyResult<Options> {
@@ -90,6 +104,8 @@ struct SessionFields {
     intra_op_threads: Option<u32>,
     inter_op_threads: Option<u32>,
     xla: Option<bool>,
+    xla_on_cpu: Option<bool>,
+    bfloat16: Option<bool>,
     gpu_memory_growth: Option<bool>,
     gpu_memory_fraction: Option<f64>,
 }
@@ -100,6 +116,7 @@ struct ModelFields {
     #[serde(with = "BatchingFields")]
     batching: Batching,
     check_method_name: bool,
+    tags: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -25,6 +25,8 @@ mod engine;
 
 mod server;
 
+mod control;
+
 mod client;
 
 mod load;
@@ -40,6 +42,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // What serves.
     module.add_class::<engine::Engine>()?;
     module.add_class::<server::Server>()?;
+    module.add_class::<control::Command>()?;
 
     // What calls.
     module.add_class::<client::Request>()?;

@@ -48,6 +48,14 @@ impl Segments {
         }
     }
 
+    /// The pieces so far, in order, which stay in it too.
+    pub fn share(&mut self) -> SmallVec<[Bytes; 2]> {
+        if !self.buffer.is_empty() {
+            self.finished.push(self.buffer.split().freeze());
+        }
+        self.finished.clone()
+    }
+
     /// The pieces, in order.
     pub fn into_pieces(mut self) -> SmallVec<[Bytes; 2]> {
         if !self.buffer.is_empty() || self.finished.is_empty() {
@@ -93,6 +101,8 @@ mod tests {
         segments.buffer().put_slice(b"head");
         segments.put_shared(&Bytes::from_static(b"small"));
         segments.put_shared(&large);
+        let so_far = segments.share();
+        assert_eq!(so_far.concat().len(), 9 + SHARED_FROM);
         segments.buffer().put_slice(b"tail");
         let pieces = segments.into_pieces();
         assert_eq!(pieces[0], "headsmall");

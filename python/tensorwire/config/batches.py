@@ -103,7 +103,6 @@ class BatchingConfig:
         return dataclasses.replace(Batching.from_file(file), num_batch_threads=None)
 
 
-
 @dataclass(frozen=True)
 class BatchingShorthand:
     """Settings that each say a part of `BatchingConfig`, in the order they apply."""

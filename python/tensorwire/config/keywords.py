@@ -15,14 +15,17 @@ class EngineSettings(TypedDict, total=False):
     """The keyword arguments of `Model`; `EngineConfig` says what each means."""
 
     runner_threads: int
+    saved_model_tags: str | Sequence[str]
     op_library: Sequence[_Path]
     tensorflow_dir: _Path | None
     intra_op_threads: int | None
     inter_op_threads: int | None
-    xla: bool | None
+    xla: bool | str | None
+    mixed_precision: str | None
     gpu_memory_growth: bool | None
     gpu_memory_fraction: float | None
     session_config_file: _Path | None
+    check_method_name: bool
     measure_budget: float | str
     measure_cache: _Path | None
 
@@ -49,7 +52,18 @@ class Settings(EngineSettings, total=False):
     default_model: str | None
     rest_timeout: float | str | None
     cors: bool
+    remote_control: bool | None
     io_threads: int
+    model_config_file: _Path | None
+    config_poll_interval: float | str
+    versions: str | int | Sequence[int]
+    poll_interval: float | str
+    reload_changed: bool
+    version_transition: str
+    load_threads: int
+    max_load_retries: int
+    load_retry_interval: float | str
+    listen_when: str
     batching: Batching | bool | None
     model_batching: Mapping[str, Batching | bool | None]
     batching_parameters: str | Sequence[str]
@@ -59,11 +73,12 @@ class Settings(EngineSettings, total=False):
     pad_variable_length_inputs: bool
     no_batching: str | Sequence[str]
     enable_per_model_batching_parameters: bool
-    check_method_name: bool
     max_requests: int
     max_rows: int
     max_bytes: int | str
     default_timeout: float | str | None
+    store_cache: _Path
+    store_cache_size: int | str
 
 
 """`Batching` and False (none) go for all models or, in `model_batching`, for one."""

@@ -7,16 +7,22 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tensorwire.errors import ConfigError
 from tensorwire.repository.keras_export import cache_directory
+from tensorwire.repository.stores import DEFAULT_LIMIT, default_folder, open_cache
 
 from . import values
 from .batches import BatchingConfig
+from .batching import Batching
+from .lifecycle import LifecycleConfig
 from .memory import memory_limit
 from .network import ConnectionsConfig, TlsConfig
 from .setting import branch, setting
+
+if TYPE_CHECKING:
+    from tensorwire.repository.stores.cache import StoreCache
 
 MAX_REQUESTS = 65_536
 """Requests at once by default: far more than clients that wait for their replies send,
@@ -54,11 +60,17 @@ class SessionConfig:
         "TensorFlow's threads between ops; 0: one a core.",
         shown="0",
     )
-    xla: bool | None = setting(
+    xla: bool | str | None = setting(
         None,
-        values.optional(values.flag),
-        "Let XLA compile what it can of every model, once for each batch size: on or off. "
-        "On a CPU it is often slower, for convolutions by far.",
+        values.optional(values.xla),
+        "Let XLA compile what it can of every model, once for each batch size: on, off, or gpu "
+        "for GPUs alone. On a CPU it is often slower, for convolutions by far.",
+        shown="off",
+    )
+    mixed_precision: str | None = setting(
+        None,
+        values.optional(values.one_of("bfloat16", "off")),
+        "Let TensorFlow compute in bfloat16 where the CPU is faster with it: bfloat16 or off.",
         shown="off",
     )
     gpu_memory_growth: bool | None = setting(
@@ -86,7 +98,9 @@ class SessionConfig:
             "base": None if base is None else list(base),
             "intra_op_threads": self.intra_op_threads,
             "inter_op_threads": self.inter_op_threads,
-            "xla": self.xla,
+            "xla": None if self.xla is None else bool(self.xla),
+            "xla_on_cpu": None if self.xla is None else self.xla is True,
+            "bfloat16": None if self.mixed_precision is None else self.mixed_precision != "off",
             "gpu_memory_growth": self.gpu_memory_growth,
             "gpu_memory_fraction": self.gpu_memory_fraction,
         }
@@ -138,6 +152,31 @@ class MeasuringConfig:
 
 
 @dataclass(frozen=True)
+class StoreConfig:
+    """Where models from stores such as s3:// are kept on this machine."""
+
+    HEADING: ClassVar[str] = "Model stores"
+
+    store_cache: Path = setting(
+        default_folder,
+        values.new_folder,
+        "Folder that keeps what was downloaded from model stores; several servers may share it.",
+        shown="~/.cache/tensorwire/stores",
+    )
+    store_cache_size: int = setting(
+        DEFAULT_LIMIT,
+        values.memory_size,
+        "Most bytes in it, such as 50GiB: what was used longest ago is removed, and never "
+        "what is served; 0: no limit.",
+        shown="20GiB",
+    )
+
+    def open_cache(self) -> StoreCache:
+        """The cache; nothing is made or looked at yet."""
+        return open_cache(self.store_cache, self.store_cache_size)
+
+
+@dataclass(frozen=True)
 class EngineConfig:
     """What runs the models."""
 
@@ -151,10 +190,32 @@ class EngineConfig:
     op_library: tuple[Path, ...] = setting(
         (), values.files, "Shared library with custom TensorFlow ops; may be given several times."
     )
+    saved_model_tags: tuple[str, ...] = setting(
+        ("serve",),
+        values.tags,
+        "Tags, with commas between them, of the graph that is served of each SavedModel.",
+        shown="serve",
+    )
     runner_threads: int = setting(0, _threads, "Threads that run larger models; 0: one a core.")
+    check_method_name: bool = setting(
+        False,
+        values.flag,
+        "Answer a request only by a signature whose method_name is of its kind, as TensorFlow "
+        "Serving does with --enable_signature_method_name_check.",
+    )
     session: SessionConfig = branch(SessionConfig)
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
+
+    def version_options(self, batching: Batching) -> str:
+        """The options of a version that is batched so, as `_core.Engine.load` takes them."""
+        return json.dumps(
+            {
+                "batching": batching.to_native(),
+                "check_method_name": self.check_method_name,
+                "tags": list(self.saved_model_tags),
+            }
+        )
 
     def to_native(self, tensorflow_dir: Path, base: bytes | None = None) -> str:
         """The JSON that `_core.Engine` takes; `base` is the session's file, encoded."""
@@ -239,6 +300,18 @@ class ListenerConfig:
         values.flag,
         "Let scripts of any web page call the REST API.",
     )
+    remote_control: bool | None = setting(
+        None,
+        values.optional(values.flag),
+        "Let callers add, remove and reload models over the network: on or off.",
+        shown="on where only this machine is listened to",
+    )
+
+    rest_host: str | None = None
+    """Where `rest_port` is, if not at `host`."""
+
+    short_health_names: bool = False
+    """Health knows services by the names that TensorFlow Serving has for them as well."""
 
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
@@ -264,12 +337,25 @@ class ListenerConfig:
         }
         return tuple(kind for kind, value in each.items() if value is not None)
 
+    def host_of(self, kind: str) -> str:
+        """The address that one of its TCP ports is at."""
+        if kind == "rest_port" and self.rest_host is not None:
+            return self.rest_host
+        return self.host
+
+    @property
+    def takes_commands(self) -> bool:
+        """Whether callers may change the models."""
+        if self.remote_control is None:
+            return self.kinds == ("unix_socket",) or values.is_loopback(self.host)
+        return self.remote_control
+
     def _listener(self, kind: str) -> dict[str, Any]:
         tls = self.tls.to_native() if self.tls.is_on(kind) else None
         if kind == "unix_socket":
             return {"kind": "unix", "path": self.unix_socket, "tls": tls}
         port, protocols = (self.port, "all") if kind == "port" else (self.rest_port, "rest")
-        place = {"kind": "tcp", "host": self.host, "port": port}
+        place = {"kind": "tcp", "host": self.host_of(kind), "port": port}
         return {**place, "protocols": protocols, "tls": tls}
 
     def to_native(self) -> str:
@@ -286,22 +372,10 @@ class ListenerConfig:
                 "tensor_content": self.tensor_content,
                 "rest": {"timeout": self.rest_timeout, "cors": self.cors},
                 "default_model": self.default_model,
+                "short_health_names": self.short_health_names,
+                "control": self.takes_commands,
             }
         )
-
-
-@dataclass(frozen=True)
-class SignaturesConfig:
-    """What signatures answer."""
-
-    HEADING: ClassVar[str] = "Signatures"
-
-    check_method_name: bool = setting(
-        False,
-        values.flag,
-        "Answer a request only by a signature whose method_name is of its kind, as TensorFlow "
-        "Serving does with --enable_signature_method_name_check.",
-    )
 
 
 @dataclass(frozen=True)
@@ -333,20 +407,16 @@ class ServeConfig:
         "Time for running requests to finish when stopped, such as 30s.",
         shown="30s",
     )
+    lifecycle: LifecycleConfig = branch(LifecycleConfig)
     batches: BatchingConfig = branch(BatchingConfig)
-    signatures: SignaturesConfig = branch(SignaturesConfig)
     engine: EngineConfig = branch(EngineConfig)
+    stores: StoreConfig = branch(StoreConfig)
     log: LogConfig = branch(LogConfig)
 
-    def model_options(self, model: str, folder: Path) -> str:
-        """A version's options as JSON, as `_core.Engine.load` takes them; `folder` is its
-        own.
+    def version_options(self, model: str, folder: Path) -> str:
+        """A version's options as JSON, as `_core.Engine.load` takes them.
 
-        Raises ConfigError for a file in it that can't be read.
+        Raises ConfigError for a file in its folder that can't be read.
         """
-        return json.dumps(
-            {
-                "batching": self.batches.of_version(model, folder).to_native(),
-                "check_method_name": self.signatures.check_method_name,
-            }
-        )
+        batching = self.batches.of_version(model, folder)
+        return self.engine.version_options(batching)

@@ -4,6 +4,7 @@ flag or a program gave, or raises ValueError with the reason why not.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -20,6 +21,9 @@ MAX_DURATION_SECONDS = 86_400.0
 
 MAX_THREADS = 1024
 """More threads than any machine this runs on has use for."""
+
+GPU = "gpu"
+"""XLA for GPUs alone."""
 
 MAX_COUNT = 2**53
 """More than anything that is counted here, and exact in JSON."""
@@ -40,6 +44,14 @@ def optional_text(value: Any) -> str | None:
 def host(value: Any) -> str:
     """A host as the socket takes it: an IPv6 address without the brackets of URLs."""
     return text(value).removeprefix("[").removesuffix("]")
+
+
+def is_loopback(value: str) -> bool:
+    """Whether a host is this machine and nothing else, by what is written."""
+    try:
+        return ipaddress.ip_address(value).is_loopback
+    except ValueError:
+        return value.lower() == "localhost"
 
 
 def whole_number(limit: int, least: int = 0) -> Callable[[Any], int]:
@@ -72,6 +84,16 @@ def flag(value: Any) -> bool:
     if known is None:
         raise ValueError("it is neither true nor false")
     return known
+
+
+def xla(value: Any) -> bool | str:
+    """True or false, or "gpu": for GPUs alone."""
+    if isinstance(value, str) and value.strip().lower() == GPU:
+        return GPU
+    try:
+        return flag(value)
+    except ValueError:
+        raise ValueError("it is none of on, off, gpu") from None
 
 
 def fraction(value: Any) -> float:
@@ -179,6 +201,14 @@ def files(value: Any) -> tuple[Path, ...]:
     return tuple(file(path) for path in listed(value, os.pathsep) if str(path))
 
 
+def tags(value: Any) -> tuple[str, ...]:
+    """At least one tag of a SavedModel's graph."""
+    found = tuple(dict.fromkeys(text(each) for each in listed(value, ",")))
+    if not found:
+        raise ValueError("it has no tag")
+    return found
+
+
 def directory(value: Any) -> Path:
     """A directory that is there, absolute."""
     path = Path(value).expanduser().absolute()
@@ -187,11 +217,16 @@ def directory(value: Any) -> Path:
     return path
 
 
-def cache_folder(value: Any) -> Path | None:
-    """A folder that may be made when it is needed, absolute; `off` and None: none."""
-    if value is None or (isinstance(value, str) and value.strip().lower() == "off"):
-        return None
+def new_folder(value: Any) -> Path:
+    """A folder that may be made when it is needed, absolute."""
     path = Path(value).expanduser().absolute()
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is not a directory")
     return path
+
+
+def cache_folder(value: Any) -> Path | None:
+    """A folder that may be made when it is needed, absolute; `off` and None: none."""
+    if value is None or (isinstance(value, str) and value.strip().lower() == "off"):
+        return None
+    return new_folder(value)

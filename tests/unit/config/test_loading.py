@@ -10,6 +10,7 @@ from tensorwire.config import MAX_MESSAGE_BYTES, Settings, all_settings, load_co
 from tensorwire.config.loading import ONLY_IN_PROGRAMS
 from tensorwire.config.tree import MAX_REQUESTS
 from tensorwire.errors import ConfigError
+from tensorwire.repository.policy import Specific
 
 
 def test_defaults() -> None:
@@ -40,6 +41,8 @@ def test_defaults() -> None:
         "max_message_bytes": 2147483647,
         "tensor_content": False,
         "default_model": None,
+        "short_health_names": False,
+        "control": True,
     }
     native = json.loads(config.engine.to_native(Path("/tf")))
     # A share of this machine's memory.
@@ -56,6 +59,8 @@ def test_defaults() -> None:
             "intra_op_threads": None,
             "inter_op_threads": None,
             "xla": None,
+            "xla_on_cpu": None,
+            "bfloat16": None,
             "gpu_memory_growth": None,
             "gpu_memory_fraction": None,
         },
@@ -86,14 +91,27 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_MAX_CONNECTION_AGE": "10m",
         "TENSORWIRE_KEEPALIVE_TIME": "none",
         "TENSORWIRE_GRACE": "500ms",
+        "TENSORWIRE_MODEL_CONFIG_FILE": str(batching),
+        "TENSORWIRE_CONFIG_POLL_INTERVAL": "0",
+        "TENSORWIRE_VERSIONS": "1, 3",
+        "TENSORWIRE_POLL_INTERVAL": "10s",
+        "TENSORWIRE_RELOAD_CHANGED": "off",
+        "TENSORWIRE_VERSION_TRANSITION": "resource",
+        "TENSORWIRE_LOAD_THREADS": "2",
+        "TENSORWIRE_MAX_LOAD_RETRIES": "0",
+        "TENSORWIRE_LOAD_RETRY_INTERVAL": "1m",
+        "TENSORWIRE_LISTEN_WHEN": "loaded",
         "TENSORWIRE_MAX_MESSAGE_SIZE": "64MiB",
         "TENSORWIRE_TENSOR_CONTENT": "true",
         "TENSORWIRE_DEFAULT_MODEL": "a",
+        "TENSORWIRE_REMOTE_CONTROL": "off",
         "TENSORWIRE_IO_THREADS": "2",
         "TENSORWIRE_RUNNER_THREADS": "3",
         "TENSORWIRE_INTRA_OP_THREADS": "4",
         "TENSORWIRE_INTER_OP_THREADS": "5",
         "TENSORWIRE_XLA": "on",
+        "TENSORWIRE_MIXED_PRECISION": "BFLOAT16",
+        "TENSORWIRE_SAVED_MODEL_TAGS": "serve, gpu",
         "TENSORWIRE_GPU_MEMORY_GROWTH": "off",
         "TENSORWIRE_GPU_MEMORY_FRACTION": "50%",
         "TENSORWIRE_SESSION_CONFIG_FILE": str(session),
@@ -105,6 +123,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_DEFAULT_TIMEOUT": "5s",
         "TENSORWIRE_MEASURE_BUDGET": "0",
         "TENSORWIRE_MEASURE_CACHE": "off",
+        "TENSORWIRE_STORE_CACHE": str(tmp_path / "stores"),
+        "TENSORWIRE_STORE_CACHE_SIZE": "50GiB",
         "TENSORWIRE_MAX_BATCH_SIZE": "32",
         "TENSORWIRE_BATCH_TIMEOUT": "2ms",
         "TENSORWIRE_ALLOWED_BATCH_SIZES": "1, 8,32",
@@ -112,6 +132,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_BATCHING_PARAMETERS": f"{batching},a={batching}",
         "TENSORWIRE_NO_BATCHING": "b,c",
         "TENSORWIRE_ENABLE_PER_MODEL_BATCHING_PARAMETERS": "1",
+        "TENSORWIRE_CHECK_METHOD_NAME": "on",
         "TENSORWIRE_LOG_FORMAT": "JSON",
         "TENSORWIRE_LOG_LEVEL": "debug",
     }
@@ -121,6 +142,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     assert config.grace == 0.5
     assert config.listener.max_message_size == 64 * 2**20
     assert config.listener.tensor_content is True
+    assert config.listener.takes_commands is False
     listeners = json.loads(config.listener.to_native())["listeners"]
     assert [(each["kind"], each.get("protocols"), bool(each["tls"])) for each in listeners] == [
         ("tcp", "all", True),
@@ -132,8 +154,17 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     connections = config.listener.connections
     assert connections.max_connections == 30
     assert (connections.max_connection_age, connections.keepalive_time) == (600.0, None)
+    assert json.loads(config.version_options("m", tmp_path))["check_method_name"] is True
+    life = config.lifecycle
+    assert (life.model_config_file, life.config_poll_interval) == (batching, 0.0)
+    assert (life.versions, life.poll_interval) == (Specific(frozenset({1, 3})), 10.0)
+    assert (life.reload_changed, life.version_transition) == (False, "resource")
+    assert (life.load_threads, life.max_load_retries) == (2, 0)
+    assert (life.load_retry_interval, life.listen_when) == (60.0, "loaded")
     assert config.engine.op_library == (library,)
     assert config.engine.tensorflow_dir == tmp_path
+    assert config.stores.store_cache == tmp_path / "stores"
+    assert config.stores.store_cache_size == 50 * 2**30
     assert (config.log.log_format, config.log.log_level) == ("json", "debug")
     native = json.loads(config.engine.to_native(tmp_path, b"\x10\x01"))
     assert native["limits"] == {"requests": 10, "rows": 20, "bytes": 2**20}
@@ -144,10 +175,13 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "intra_op_threads": 4,
         "inter_op_threads": 5,
         "xla": True,
+        "xla_on_cpu": True,
+        "bfloat16": True,
         "gpu_memory_growth": False,
         "gpu_memory_fraction": 0.5,
     }
     assert config.engine.session.session_config_file == session
+    assert json.loads(config.engine.version_options(Batching()))["tags"] == ["serve", "gpu"]
     batches = config.batches
     assert batches.enable_per_model_batching_parameters is True
     assert batches.batching == Batching(
@@ -182,7 +216,9 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         ({"tensorflow_dir": "/nowhere"}, "there is no directory /nowhere"),
         ({"log_format": "xml"}, "it is none of auto, text, json"),
         ({"prot": 1}, "there is no setting 'prot'; the settings are allowed_batch_sizes, batch"),
-        ({"xla": "gpu"}, "xla can't be 'gpu': it is neither true nor false"),
+        ({"xla": "cpu"}, "xla can't be 'cpu': it is none of on, off, gpu"),
+        ({"saved_model_tags": ", "}, "saved_model_tags can't be ', ': it has no tag"),
+        ({"mixed_precision": "half"}, "can't be 'half': it is none of bfloat16, off"),
         ({"gpu_memory_fraction": 0}, "it is not above 0 and at most 1"),
         ({"gpu_memory_fraction": "150%"}, "it is not above 0 and at most 1"),
         ({"gpu_memory_fraction": "half"}, "it is not a number"),
@@ -253,3 +289,26 @@ def test_the_cache_is_where_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache = load_config(environ={}).engine.measuring.measure_cache
     assert cache == tmp_path / "tensorwire"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "::1"}, True),
+        ({"host": "127.9.9.9"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "::"}, False),
+        ({"host": "example.org"}, False),
+        ({"host": "0.0.0.0", "port": "off", "unix_socket": "@mine"}, True),
+        ({"host": "0.0.0.0", "port": "off", "rest_port": 0, "unix_socket": "@mine"}, False),
+        ({"host": "0.0.0.0", "remote_control": True}, True),
+        ({"remote_control": "off"}, False),
+    ],
+)
+def test_only_this_machine_may_change_the_models_unless_said_otherwise(
+    settings: dict[str, object], expected: bool
+) -> None:
+    config = load_config(settings, {})
+    assert json.loads(config.listener.to_native())["control"] is expected

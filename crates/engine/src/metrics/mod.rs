@@ -25,4 +25,7 @@ pub use running_batch::{BatchRows, RunningBatch};
 mod tally;
 pub use tally::Tally;
 
+mod warmups;
+pub use warmups::{WARMUP_BUCKETS, WarmupTotals, Warmups, warmup_bounds};
+
 pub use crate::dispatch::Gauges;

@@ -69,6 +69,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// What is done with the examples.
+    pub(crate) fn method(&self) -> Method {
+        self.method
+    }
+
     /// The signature that runs, by its index.
     pub(crate) fn signature(&self) -> usize {
         self.signature

@@ -49,6 +49,16 @@ impl Frame {
         self.length
     }
 
+    /// Its message in pieces, without copying it.
+    pub(crate) fn share(&mut self) -> SmallVec<[Bytes; 2]> {
+        let mut pieces = self.segments.share();
+        if let Some(first) = pieces.first_mut() {
+            // The first piece begins with the whole prefix, which was written in one go.
+            first.advance(PREFIX.min(first.len()));
+        }
+        pieces
+    }
+
     /// A frame of a generated message.
     pub(crate) fn of(message: &impl prost::Message) -> Result<Self, ServeError> {
         Self::new((message.encoded_len(), 0), |segments| {
@@ -334,7 +344,9 @@ mod tests {
             segments.put_shared(&large);
             segments.buffer().put_slice(b"tail");
         });
-        let outgoing = Outgoing::new(frame.unwrap(), Hold::default());
+        let mut frame = frame.unwrap();
+        assert_eq!(frame.share().concat().len(), 100_008);
+        let outgoing = Outgoing::new(frame, Hold::default());
         let mut wanted = vec![0, 0, 1, 0x86, 0xa8];
         wanted.extend(b"head");
         wanted.extend(&large[..]);

@@ -1,7 +1,7 @@
 //! What Classify and Regress have in common over gRPC: the request and the reply.
 
 use bytes::Bytes;
-use engine::{Call as EngineCall, Clock, ServeError, ServedModel};
+use engine::{Call as EngineCall, Clock, InferenceMethod, ServeError, ServedModel};
 use tensor::Tensor;
 use wire::Sink;
 use wire::examples::{self, ExampleInput, ExampleRequest, Reply};
@@ -67,6 +67,14 @@ pub(super) fn spec_of(model: &ServedModel, signature: usize) -> ModelSpec<'_> {
 pub(crate) struct ExampleWriter(Reader);
 
 impl ExampleWriter {
+    /// The method whose reply it writes.
+    pub(super) fn method(&self) -> InferenceMethod {
+        match self.0.method() {
+            Method::Classify => InferenceMethod::Classify,
+            Method::Regress => InferenceMethod::Regress,
+        }
+    }
+
     /// The reply with these outputs, one for each asked for.
     pub(super) fn write(
         &self,

@@ -10,7 +10,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use engine::metrics::{MessageSizes, Tally};
 use engine::{
-    Call, Kind, Outcome, Permit, Respond, ServeError, ServedModel, Timings, expired, lost,
+    Call, InferenceMethod, Kind, Outcome, Permit, Respond, ServeError, ServedModel, Timings,
+    expired, lost,
 };
 use http::Response;
 use tensor::Tensor;
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::example_request::ExampleWriter;
 use super::predict::PredictWriter;
+use super::recording::Recording;
 use super::text::TextWriter;
 use super::together::Part;
 use crate::app::App;
@@ -38,6 +40,15 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
+    /// The method whose messages come and go, where they can be kept as they are.
+    fn method(&self) -> Option<InferenceMethod> {
+        match self {
+            Self::Predict(_) => Some(InferenceMethod::Predict),
+            Self::Examples(writer) => Some(writer.method()),
+            Self::Text(_) => None,
+        }
+    }
+
     /// The reply, and what went wrong, which a text reply has in it.
     fn write(
         &self,
@@ -68,12 +79,6 @@ pub(crate) enum ReplyTo {
     Http(HttpResponder, Box<dyn WritePage>),
     /// Into the reply to several calls.
     Part(Part),
-}
-
-impl From<Part> for ReplyTo {
-    fn from(part: Part) -> Self {
-        Self::Part(part)
-    }
 }
 
 impl ReplyTo {
@@ -138,10 +143,12 @@ impl From<ServeError> for Refused {
 /// What a request is counted by.
 pub(crate) struct Count {
     tally: Tally,
-    arrived: Instant,
+    pub(super) arrived: Instant,
     /// Bytes of its message.
     received: usize,
     wants_timings: bool,
+    /// If it is to be kept.
+    recording: Option<Box<Recording>>,
 }
 
 /// What is left of a call that has run, beside its outputs.
@@ -199,12 +206,29 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// For `call`, whose message had `received` bytes.
+    /// For `call`, whose message had `received` bytes and was none of gRPC's: if it is to be
+    /// kept, its tensors are.
+    #[allow(dead_code, reason = "the REST services make it")]
     pub(crate) fn new(
         reply_to: ReplyTo,
         call: &Call,
         received: usize,
         wants_timings: bool,
+    ) -> Self {
+        let recording = Recording::begin(call, None);
+        Self::recorded(reply_to, call, (received, wants_timings), recording)
+    }
+
+    /// For `call`, one of several with one reply, which is kept as a whole if at all.
+    pub(super) fn part(part: Part, call: &Call, told: (usize, bool)) -> Self {
+        Self::recorded(ReplyTo::Part(part), call, told, None)
+    }
+
+    fn recorded(
+        reply_to: ReplyTo,
+        call: &Call,
+        (received, wants_timings): (usize, bool),
+        recording: Option<Box<Recording>>,
     ) -> Self {
         Self {
             reply_to,
@@ -213,6 +237,7 @@ impl Pending {
                 arrived: call.arrived(),
                 received,
                 wants_timings,
+                recording,
             },
         }
     }
@@ -225,16 +250,35 @@ impl Respond for Pending {
 
     fn respond(self, outcome: Outcome) {
         let (outputs, ended) = Ended::split(outcome);
-        let Self { reply_to, count } = self;
+        let Self {
+            reply_to,
+            mut count,
+        } = self;
+        let recording = count.recording.take();
+        let tensors = recording.as_ref().map_or_else(Vec::new, |recording| {
+            recording.tensors(outputs.as_deref().ok())
+        });
         match reply_to {
             ReplyTo::Grpc(responder, writer) => {
-                let (reply, failed) = writer.write(count.tally.model(), outputs);
+                let (mut reply, failed) = writer.write(count.tally.model(), outputs);
+                if let Some(recording) = recording
+                    && let (Ok(frame), None) = (&mut reply, failed)
+                {
+                    let model = count.tally.model();
+                    recording.keep(model, count.arrived, || frame.share(), tensors);
+                }
                 let sent = reply.as_ref().map_or(0, Frame::message_bytes);
                 let told = count.written(&ended, failed, sent);
                 responder.finish_held(reply, told.as_ref(), ended.permit);
             }
             ReplyTo::Http(responder, writer) => {
                 let (mut page, failed) = writer.write(count.tally.model(), outputs);
+                if let Some(recording) = recording
+                    && failed.is_none()
+                {
+                    let model = count.tally.model();
+                    recording.keep(model, count.arrived, Default::default, tensors);
+                }
                 let sent = page.body().len();
                 if let Some(timings) = count.written(&ended, failed, sent) {
                     server_timing::write(&timings, page.headers_mut());
@@ -260,9 +304,12 @@ pub(crate) fn answer(app: &Rc<App>, received: Received, prepare: Prepare) {
 /// Answers a message with what `writer` makes of the call's outcome.
 pub(super) fn answer_call(app: &Rc<App>, received: Received, call: Call, writer: Writer) {
     let wants_timings = received.call.wants_timings();
-    let bytes = received.message.len();
+    let message = &received.message;
+    let told = (message.len(), wants_timings);
+    let method = writer.method().map(|method| (method, message));
+    let recording = Recording::begin(&call, method);
     let reply_to = ReplyTo::Grpc(received.responder, writer);
-    let waiting = Pending::new(reply_to, &call, bytes, wants_timings);
+    let waiting = Pending::recorded(reply_to, &call, told, recording);
     run(app, call, waiting);
 }
 

@@ -1,6 +1,7 @@
 //! One file a service: what each does with a message.
 
 pub(crate) mod inference;
+pub(crate) mod recording;
 
 pub(crate) mod predict;
 pub(crate) mod text;
@@ -21,11 +22,12 @@ pub(crate) mod health;
 pub(crate) mod reflection;
 
 /// Every service that routes lead to, as health and reflection list them.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
     "prediction_service.PredictionService",
     "tensorflow.serving.ModelService",
     "tensorflow.serving.PredictionService",
+    "tensorwire.ModelRepository",
 ];

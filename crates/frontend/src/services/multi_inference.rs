@@ -5,12 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::{Clock, ServeError, ServedModel};
+use engine::{Clock, InferenceMethod, ServeError, ServedModel};
 use wire::examples::{MultiRequest, Task, decode_multi_request};
+use wire::predict::Version;
 
 use super::example_request::serialized;
 use super::inference::{self, Pending, Refused};
 use super::predict::{selector, unreadable};
+use super::recording::Recording;
 use super::together::Together;
 use crate::app::App;
 use crate::examples::{ExampleCall, Method};
@@ -31,12 +33,13 @@ fn prepare(app: &App, received: &Received) -> Result<Vec<ExampleCall>, Refused> 
     let first = request.tasks.first().copied().unwrap_or_default();
     let model = app.engine.registry.find(selector(&first.spec))?;
     let clock = received.call.clock().map_err(Refused::by(&model, None))?;
-    let same_version = |task: &Task<'_>| match task.spec.version {
-        wire::predict::Version::Latest => Ok(()),
-        _ => {
-            let version = app.engine.registry.find(selector(&task.spec))?.version;
-            check_version(model.version, version)
+    let same_version = |task: &Task<'_>| {
+        // One that names none follows the first.
+        if task.spec.version == Version::Latest {
+            return Ok(());
         }
+        let other = app.engine.registry.find(selector(&task.spec))?;
+        check_version(model.version, other.version)
     };
     calls(
         &model,
@@ -135,14 +138,17 @@ fn start(app: &Rc<App>, received: Received, calls: Vec<ExampleCall>) {
     let Some(first) = calls.first() else {
         return;
     };
-    let parts = Together::parts(received.responder, Arc::clone(first.model()), readers);
+    let method = InferenceMethod::MultiInference;
+    let recording = Recording::begin(first, Some((method, &received.message)));
+    let model = Arc::clone(first.model());
+    let parts = Together::parts((received.responder, recording), model, readers);
     for (index, (call, part)) in calls.into_iter().zip(parts).enumerate() {
         if part.is_gone() {
             return;
         }
         // The message is one, and its bytes count once.
-        let received = if index == 0 { bytes } else { 0 };
-        let pending = Pending::new(part.into(), &call, received, wants_timings);
+        let told = (if index == 0 { bytes } else { 0 }, wants_timings);
+        let pending = Pending::part(part, &call, told);
         inference::run(app, call, pending);
     }
 }

@@ -12,6 +12,7 @@ use wire::examples::{ExampleResult, TaskReply, write_multi_response};
 
 use super::example_request::spec_of;
 use super::inference::{Count, Ended, Outputs};
+use super::recording::Recording;
 use crate::examples::Reader;
 use crate::grpc::{Frame, Responder};
 
@@ -21,6 +22,8 @@ pub(super) struct Together(RefCell<State>);
 struct State {
     /// None once all is said.
     responder: Option<Responder>,
+    /// If the request is to be kept.
+    recording: Option<Box<Recording>>,
     model: Arc<ServedModel>,
     /// One for each call, in the order of the reply.
     results: Vec<Option<(usize, ExampleResult)>>,
@@ -41,12 +44,13 @@ pub(crate) struct Part {
 impl Together {
     /// The calls' parts in the reply of `responder`, one for each reader.
     pub(super) fn parts(
-        responder: Responder,
+        (responder, recording): (Responder, Option<Box<Recording>>),
         model: Arc<ServedModel>,
         readers: Vec<Reader>,
     ) -> impl Iterator<Item = Part> {
         let together = Rc::new(Self(RefCell::new(State {
             responder: Some(responder),
+            recording,
             model,
             results: readers.iter().map(|_| None).collect(),
             permit: None,
@@ -96,7 +100,11 @@ impl Part {
         });
         match written {
             Ok(None) => drop(count.written(&ended, None, 0)),
-            Ok(Some(frame)) => {
+            Ok(Some(mut frame)) => {
+                if let Some(recording) = state.recording.take() {
+                    let pieces = || frame.share();
+                    recording.keep(&state.model, count.arrived, pieces, Vec::new());
+                }
                 let told = count.written(&ended, None, frame.message_bytes());
                 let permit = state.permit.take();
                 if let Some(responder) = state.end() {

@@ -1,7 +1,11 @@
-//! A model's recorded requests: a `TFRecord` file of `tensorflow.serving.PredictionLog`.
+//! Recorded requests: a `TFRecord` file of `tensorflow.serving.PredictionLog`, which is what
+//! a model is warmed up with and what request logs are.
+
+mod log;
+pub use log::{Log, LogKind, put_log, read_log};
 
 mod records;
-pub use records::{RecordError, Records};
+pub use records::{RecordError, Records, put_record};
 
 use bytes::Bytes;
 

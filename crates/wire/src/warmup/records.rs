@@ -5,6 +5,9 @@ use std::io::{self, Read};
 
 use bytes::Bytes;
 
+/// Before each record: its length and that length's checksum.
+const HEADER: usize = 12;
+
 /// Longest record that is read: as long as a gRPC message can be.
 const MAX_RECORD: u64 = i32::MAX as u64;
 
@@ -15,11 +18,21 @@ pub enum RecordError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It ends within a record.
-    #[error("record {0} is cut short")]
-    CutShort(usize),
+    #[error("record {number} is cut short")]
+    CutShort {
+        /// Which record, from 0.
+        number: usize,
+        /// Where in the file it begins, in bytes.
+        offset: u64,
+    },
     /// What the checksum says is not what is there.
-    #[error("the checksum of record {0} is wrong; the file is damaged or no TFRecord file")]
-    Checksum(usize),
+    #[error("the checksum of record {number} is wrong; the file is damaged or no TFRecord file")]
+    Checksum {
+        /// Which record, from 0.
+        number: usize,
+        /// Where in the file it begins, in bytes.
+        offset: u64,
+    },
     /// A length that no record has.
     #[error("record {number} has {length} bytes, more than {MAX_RECORD}")]
     TooLong {
@@ -35,6 +48,7 @@ pub enum RecordError {
 pub struct Records<R> {
     file: R,
     number: usize,
+    offset: u64,
     is_over: bool,
 }
 
@@ -44,16 +58,17 @@ impl<R: Read> Records<R> {
         Self {
             file,
             number: 0,
+            offset: 0,
             is_over: false,
         }
     }
 
     fn read(&mut self) -> Result<Option<Bytes>, RecordError> {
-        let mut header = [0; 12];
+        let mut header = [0; HEADER];
         match self.fill(&mut header)? {
             0 => return Ok(None),
-            12 => {}
-            _ => return Err(RecordError::CutShort(self.number)),
+            HEADER => {}
+            _ => return Err(self.cut_short()),
         }
         let [length @ .., _, _, _, _] = header;
         let [.., a, b, c, d] = header;
@@ -70,11 +85,24 @@ impl<R: Read> Records<R> {
         (&mut self.file).take(length).read_to_end(&mut record)?;
         let mut checksum = [0; 4];
         if record.len() as u64 != length || self.fill(&mut checksum)? != 4 {
-            return Err(RecordError::CutShort(self.number));
+            return Err(self.cut_short());
         }
         self.check(&record, checksum)?;
         self.number += 1;
+        self.offset += (HEADER + record.len() + checksum.len()) as u64;
         Ok(Some(record.into()))
+    }
+
+    /// Where the record begins that is read next, in bytes: the end of all whole ones.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn cut_short(&self) -> RecordError {
+        RecordError::CutShort {
+            number: self.number,
+            offset: self.offset,
+        }
     }
 
     /// Reads as much as there is; how much that was.
@@ -95,7 +123,10 @@ impl<R: Read> Records<R> {
         if masked(crc32c::crc32c(bytes)) == u32::from_le_bytes(checksum) {
             return Ok(());
         }
-        Err(RecordError::Checksum(self.number))
+        Err(RecordError::Checksum {
+            number: self.number,
+            offset: self.offset,
+        })
     }
 }
 
@@ -112,6 +143,20 @@ impl<R: Read> Iterator for Records<R> {
     }
 }
 
+/// Appends a record to `file`: what `write` appends to it.
+pub fn put_record(file: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = file.len();
+    file.extend([0; HEADER]);
+    write(file);
+    let content = start + HEADER;
+    let length = ((file.len() - content) as u64).to_le_bytes();
+    let checksum = masked(crc32c::crc32c(&file[content..])).to_le_bytes();
+    file.extend(checksum);
+    let (front, back) = file[start..content].split_at_mut(length.len());
+    front.copy_from_slice(&length);
+    back.copy_from_slice(&masked(crc32c::crc32c(&length)).to_le_bytes());
+}
+
 /// As `TFRecord` stores a checksum, so that one of data with checksums in it stays good.
 fn masked(checksum: u32) -> u32 {
     checksum.rotate_right(15).wrapping_add(0xa282_ead8)
@@ -121,12 +166,12 @@ fn masked(checksum: u32) -> u32 {
 mod tests {
     use bytes::Bytes;
 
-    use super::{RecordError, Records, masked};
+    use super::{RecordError, Records, masked, put_record};
 
     fn record(content: &[u8]) -> Vec<u8> {
-        let length = (content.len() as u64).to_le_bytes();
-        let sum = |bytes: &[u8]| masked(crc32c::crc32c(bytes)).to_le_bytes();
-        [&length[..], &sum(&length), content, &sum(content)].concat()
+        let mut file = Vec::new();
+        put_record(&mut file, |file| file.extend(content));
+        file
     }
 
     fn read(file: &[u8]) -> (Vec<Bytes>, Option<RecordError>) {
@@ -158,6 +203,9 @@ mod tests {
             (&b"hello"[..], 100_000)
         );
         assert!(read(b"").0.is_empty());
+        let mut cut = Records::of(&file[..30]);
+        assert!(cut.next().unwrap().is_ok() && cut.next().unwrap().is_err());
+        assert_eq!(cut.offset(), 21);
     }
 
     #[test]
@@ -171,7 +219,10 @@ mod tests {
         for end in 1..HELLO.len() {
             let (records, error) = read(&HELLO[..end]);
             assert!(records.is_empty(), "{end}");
-            assert!(matches!(error, Some(RecordError::CutShort(0))), "{end}");
+            assert!(
+                matches!(error, Some(RecordError::CutShort { number: 0, .. })),
+                "{end}"
+            );
         }
     }
 
@@ -187,7 +238,7 @@ mod tests {
         ));
         assert!(matches!(
             read(&length(1 << 30)).1,
-            Some(RecordError::CutShort(0))
+            Some(RecordError::CutShort { number: 0, .. })
         ));
     }
 }

@@ -7,6 +7,9 @@ use tensor::Tensor;
 use super::{ModelSelector, Registry, State, Version};
 use crate::{Executor, Kind, Run, ServeError, ServedModel};
 
+mod labels;
+mod writing;
+
 /// Says when it is dropped.
 struct DropTellingExecutor(Arc<AtomicBool>);
 
@@ -140,85 +143,8 @@ fn all_available_waits_for_every_wanted_model() {
     assert!(registry.all_available());
 }
 
-#[test]
-fn a_failed_load_ends_with_its_error() {
-    let registry = Registry::default();
-    let failed = registry.load("m", 1, || Err(ServeError::not_found("gone")));
-    assert_eq!(failed.unwrap_err().message(), "gone");
-    let status = &registry.status(select("m", Version::Latest)).unwrap()[0];
-    assert_eq!(status.state, State::End);
-    assert_eq!(status.error.as_ref().unwrap().kind(), Kind::NotFound);
-}
-
-#[test]
-fn a_load_that_panics_ends_like_one_that_fails() {
-    let registry = Registry::default();
-    let failed = registry.load("m", 1, || panic!("as told"));
-    assert_eq!(failed.unwrap_err().kind(), Kind::Internal);
-    let status = &registry.status(select("m", Version::Latest)).unwrap()[0];
-    assert_eq!(status.state, State::End);
-}
-
-#[test]
-fn of_two_unloads_one_does_it() {
-    for _ in 0..200 {
-        let registry = with_versions(&[1]);
-        let unload = || registry.unload("m", 1);
-        let (first, second) = std::thread::scope(|scope| {
-            let other = scope.spawn(unload);
-            (unload(), other.join().unwrap())
-        });
-        assert!(first != second);
-    }
-}
-
-#[test]
-fn unload_waits_for_the_last_request_and_frees() {
-    let registry = Arc::new(Registry::default());
-    let dropped = Arc::new(AtomicBool::new(false));
-    registry.load("m", 1, || Ok(model(1, &dropped))).unwrap();
-    let request = registry.find(select("m", Version::Latest)).unwrap();
-    let mut changes = registry.subscribe();
-    changes.mark_unchanged();
-    let unloading = std::thread::spawn({
-        let registry = Arc::clone(&registry);
-        move || registry.unload("m", 1)
-    });
-    while !changes.has_changed().unwrap() {
-        std::thread::yield_now();
-    }
-    // Out of service at once, alive while the request holds it.
-    assert!(registry.find(select("m", Version::Latest)).is_err());
-    assert!(!dropped.load(Ordering::SeqCst));
-    drop(request);
-    assert!(unloading.join().unwrap());
-    assert!(dropped.load(Ordering::SeqCst));
-    let status = &registry.status(select("m", Version::Latest)).unwrap()[0];
-    assert_eq!(status.state, State::End);
-    assert!(!registry.unload("m", 1));
-}
-
-#[test]
-fn a_changed_version_replaces_the_old_one_without_a_gap() {
-    let registry = Arc::new(with_versions(&[1]));
-    let stop = Arc::new(AtomicBool::new(false));
-    let reader = std::thread::spawn({
-        let (registry, stop) = (Arc::clone(&registry), Arc::clone(&stop));
-        move || {
-            let mut last = 1;
-            while !stop.load(Ordering::SeqCst) {
-                let version = registry.find(select("m", Version::Latest)).unwrap().version;
-                assert!(version >= last);
-                last = version;
-            }
-        }
-    });
-    for version in 2..50 {
-        registry
-            .load("m", version, || Ok(model(version, &Arc::default())))
-            .unwrap();
-        assert!(registry.unload("m", version - 1));
-    }
-    stop.store(true, Ordering::SeqCst);
-    reader.join().unwrap();
+fn states(registry: &Registry, name: &str) -> Vec<(i64, State)> {
+    let statuses = registry.status(select(name, Version::Latest));
+    let statuses = statuses.unwrap_or_default();
+    statuses.iter().map(|it| (it.version, it.state)).collect()
 }
