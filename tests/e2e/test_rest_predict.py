@@ -92,7 +92,8 @@ def test_floats_there_and_back(rest: RestClient, values: list[list[float]]) -> N
         # Shortest, and never like an integer.
         for value in np.array(got).flat:
             assert isinstance(value, float)
-            assert np.float32(value) == np.float32(repr(np.float32(value)).strip("np.float32()"))
+            shortest = np.format_float_scientific(np.float32(value), unique=True)
+            assert value == float(shortest)
 
 
 @MANY
@@ -130,7 +131,7 @@ def test_bytes_there_and_back(rest: RestClient, values: list[bytes]) -> None:
 @pytest.mark.parametrize(
     ("dtype", "values"),
     [
-        ("half", [0.1, -2.0, 65504.0]),
+        ("half", [0.1, -2.0, 60000.0]),
         ("bfloat16", [0.1, -2.0, 1e30]),
         ("float", [0.1, 1e38]),
         ("double", [0.1, 1e300]),
@@ -166,6 +167,13 @@ def test_bytes_that_are_no_text(rest: RestClient) -> None:
 def test_empty_rows(rest: RestClient) -> None:
     assert rest.predict("identity_float", {"instances": [[], []]}) == [[], []]
     assert rest.predict("identity_float", {"inputs": []}) == []
+
+
+def test_no_inputs(rest: RestClient) -> None:
+    """TensorFlow Serving has no way to ask such a model over REST."""
+    for body in ('{"inputs": {}}', '{"inputs": {}, "signature_name": "serving_default"}'):
+        answer = rest.post("no_inputs", body)
+        assert answer.json == {"outputs": {"answer": 42, "primes": [2, 3, 5, 7]}}
 
 
 def test_signatures(rest: RestClient) -> None:
@@ -272,7 +280,6 @@ ROW = "Failed to process element: {} of 'instances' list. Error: INVALID_ARGUMEN
             '{"inputs": 1}',
             "JSON Value: 1 Type: Number is not of expected type: bool",
         ),
-        ("no_inputs", '{"inputs": {}}', "Failed to get input map for signature: DEFAULT"),
     ],
 )
 def test_what_is_refused(rest: RestClient, model: str, body: str, error: str) -> None:

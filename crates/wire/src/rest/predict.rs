@@ -117,11 +117,6 @@ fn read_in_turn<'a, E: From<RestError>>(
     let members = Members::find(body, [SIGNATURE_NAME, INSTANCES, INPUTS]).map_err(own)?;
     let name = members.signature_name().map_err(own)?;
     let signature = find(&name)?;
-    if signature.inputs.is_empty() {
-        let name = if name.is_empty() { "DEFAULT" } else { &name };
-        let refusal = invalid(format!("Failed to get input map for signature: {name}"));
-        return Err(own(refusal));
-    }
     let (format, mut values) = find_values(&members).map_err(own)?;
     read_values(body, &mut values, (&signature, format)).map_err(own)
 }
