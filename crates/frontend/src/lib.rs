@@ -43,5 +43,10 @@ mod metrics;
 mod warmup;
 pub use warmup::{Failing, Warmed, WarmupOptions, warm_up};
 
+mod examples;
+
 mod services;
 pub use services::text::{TextCall, TextReply};
+
+mod recorded;
+pub use recorded::Recorded;

@@ -25,6 +25,7 @@ class EngineSettings(TypedDict, total=False):
     gpu_memory_growth: bool | None
     gpu_memory_fraction: float | None
     session_config_file: _Path | None
+    check_method_name: bool
     measure_budget: float | str
     measure_cache: _Path | None
 

@@ -167,13 +167,25 @@ class EngineConfig:
         shown="serve",
     )
     runner_threads: int = setting(0, _threads, "Threads that run larger models; 0: one a core.")
+    check_method_name: bool = setting(
+        False,
+        values.flag,
+        "Answer a request only by a signature whose method_name is of its kind, as TensorFlow "
+        "Serving does with --enable_signature_method_name_check.",
+    )
     session: SessionConfig = branch(SessionConfig)
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
 
     def version_options(self, batching: Batching) -> str:
         """The options of a version that is batched so, as `_core.Engine.load` takes them."""
-        return json.dumps({"batching": batching.to_native(), "tags": list(self.saved_model_tags)})
+        return json.dumps(
+            {
+                "batching": batching.to_native(),
+                "check_method_name": self.check_method_name,
+                "tags": list(self.saved_model_tags),
+            }
+        )
 
     def to_native(self, tensorflow_dir: Path, base: bytes | None = None) -> str:
         """The JSON that `_core.Engine` takes; `base` is the session's file, encoded."""
