@@ -21,6 +21,10 @@ mod engine_options;
 
 mod measure;
 
+mod later;
+
+mod loading;
+
 mod engine;
 
 mod server;
