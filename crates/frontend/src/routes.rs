@@ -1,5 +1,6 @@
 //! From a request's path to the service that answers it.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 
 use engine::ServeError;
@@ -13,6 +14,7 @@ use crate::control;
 use crate::grpc::{self, Call, Exchange, Outgoing, RequestBody, Responder};
 use crate::http1::pages;
 use crate::listen::Protocols;
+use crate::rest;
 use crate::services::{
     classify, health, inference, metadata, model_status, multi_inference, predict, reflection,
     regress, text,
@@ -28,6 +30,7 @@ pub(crate) fn route(
     let (head, body) = request.into_parts();
     if !is_grpc(&head.headers) {
         return match head.method {
+            _ if rest::is_rest(head.uri.path()) => show_answer(app, head, body, respond),
             Method::GET | Method::HEAD => show_page(app, head, respond),
             _ => Responder::new(respond, None).refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         };
@@ -69,6 +72,21 @@ fn show_page(app: &Rc<App>, head: Parts, respond: SendResponse<Outgoing>) {
     let app = Rc::clone(app);
     tokio::task::spawn_local(async move {
         responder.show(pages::answer(&app, &head).await);
+    });
+}
+
+/// Answers a request of the REST API, unless the client gives up before.
+fn show_answer(app: &Rc<App>, head: Parts, body: RecvStream, respond: SendResponse<Outgoing>) {
+    let mut responder = Responder::new(respond, Some(app.traffic.begin_request()));
+    let app = Rc::clone(app);
+    tokio::task::spawn_local(async move {
+        let answer = rest::answer(&app, head, RequestBody::new(body), None);
+        let held = tokio::select! {
+            biased;
+            held = answer => held,
+            () = poll_fn(|context| responder.poll_gone(context)) => return,
+        };
+        responder.show_held(held.page, held.permit);
     });
 }
 

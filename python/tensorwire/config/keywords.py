@@ -50,8 +50,20 @@ class Settings(EngineSettings, total=False):
     max_message_size: int | str
     tensor_content: bool
     default_model: str | None
+    rest_timeout: float | str | None
+    cors: bool
     remote_control: bool | None
     io_threads: int
+    model_config_file: _Path | None
+    config_poll_interval: float | str
+    versions: str | int | Sequence[int]
+    poll_interval: float | str
+    reload_changed: bool
+    version_transition: str
+    load_threads: int
+    max_load_retries: int
+    load_retry_interval: float | str
+    listen_when: str
     batching: Batching | bool | None
     model_batching: Mapping[str, Batching | bool | None]
     batching_parameters: str | Sequence[str]
@@ -65,6 +77,8 @@ class Settings(EngineSettings, total=False):
     max_rows: int
     max_bytes: int | str
     default_timeout: float | str | None
+    store_cache: _Path
+    store_cache_size: int | str
 
 
 """`Batching` and False (none) go for all models or, in `model_batching`, for one."""

@@ -76,7 +76,6 @@ pub(crate) enum ReplyTo {
     /// To a gRPC call.
     Grpc(Responder, Writer),
     /// To a request of plain HTTP.
-    #[expect(dead_code, reason = "the REST services make it")]
     Http(HttpResponder, Box<dyn WritePage>),
     /// Into the reply to several calls.
     Part(Part),
