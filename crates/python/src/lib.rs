@@ -21,7 +21,11 @@ mod engine_options;
 
 mod measure;
 
+mod later;
+
 mod model_files;
+
+mod loading;
 
 mod engine;
 
