@@ -15,6 +15,7 @@ from tensorwire.errors import TensorWireError
 from .bench import bench
 from .demo import demo
 from .inspect import inspect
+from .models import models
 from .options import HELP_SETTINGS, debug_asked, debug_option, forget_debug
 from .predict import predict
 from .serve import serve
@@ -32,12 +33,13 @@ def program() -> None:
     tensorwire demo                                  see it work
     tensorwire serve ./my_model                      serve a SavedModel
     tensorwire inspect localhost:50051               what a server serves
+    tensorwire models list localhost:50051           change it while it runs
     tensorwire predict localhost:50051 my_model --input 'x=[1, 2, 3]'
     tensorwire bench localhost:50051 my_model        how fast it answers
     """
 
 
-for _command in (serve, predict, inspect, bench, demo):
+for _command in (serve, predict, inspect, bench, demo, models):
     program.add_command(_command)
 
 
