@@ -319,7 +319,7 @@ def test_models_come_and_go(core: RecordingCore, models: dict[str, Path]) -> Non
         with pytest.raises(NotFoundError, match="there is no model b"):
             server.set_labels("b", {})
         core.refuse = {"a"}
-        with pytest.raises(ModelLoadError, match="model a version 1 can't be served: .* corrupt"):
+        with pytest.raises(ModelLoadError, match=r"model a version 1 can.t be served: .* corrupt"):
             server.reload_model("a")
         server.replace_models({})
         assert server.models == {}
