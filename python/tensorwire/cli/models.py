@@ -153,8 +153,7 @@ def config(target: str, timeout: float, as_json: bool) -> None:
 
 def _policy(text: str) -> dict[str, Any]:
     try:
-        numbers = [int(part) for part in text.split(",") if part.strip()]
-        policy = parse_policy(numbers if "," in text else text)
+        policy = parse_policy(text)
     except ValueError as error:
         raise click.BadParameter(f"{text!r}: {error}", param_hint="--versions") from None
     if isinstance(policy, Specific):

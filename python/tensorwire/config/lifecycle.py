@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tensorwire.repository.policy import Latest, VersionPolicy, parse_policy
 
@@ -18,12 +18,6 @@ that there is always one (and for a while the memory of both is used), or after 
 LISTEN_WHEN = ("first", "loaded")
 
 MAX_RETRIES = 1_000_000
-
-
-def _policy(value: Any) -> VersionPolicy:
-    if isinstance(value, str) and "," in value:
-        return parse_policy([int(part) for part in values.listed(value, ",")])
-    return parse_policy(value)
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class LifecycleConfig:
     )
     versions: VersionPolicy = setting(
         Latest(),
-        _policy,
+        parse_policy,
         "Versions served of a model that says nothing else: latest, a number of latest ones, "
         "all, or a list such as 3,5 (a single one: 3,).",
         shown="latest",
