@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,6 @@ from .repository.control import Control
 from .repository.keras_export import KerasExporter
 from .repository.managed_model import Outcome
 from .repository.model_config import ModelConfig
-from .repository.model_options import model_options
 from .repository.naming import Models, name_models
 from .repository.reconciler import Reconciler
 from .repository.repository import Repository
@@ -119,8 +119,14 @@ class Server(ServedModels):
         if engine is None or self._stopping.is_set():
             return self
         exporter = KerasExporter(engine.tensorflow_version)
-        options = functools.partial(model_options, self.config)
-        reconciler = Reconciler(engine, exporter, options, self.config.lifecycle)
+        cache = self.config.stores.open_cache()
+        reconciler = Reconciler(
+            engine,
+            exporter,
+            self._version_options,
+            self.config.lifecycle,
+            open_source=lambda model: model.open(cache),
+        )
         change = self._repository.start(reconciler, lasting=lasting)
         change.wait()
         order = [model.name for model in self._repository.first]
@@ -266,6 +272,9 @@ class Server(ServedModels):
         for place in self.places:
             fields = {"address": place.bound}
             _log.info("listening on %s", place.whereabouts, extra={"fields": fields})
+
+    def _version_options(self, model: ModelConfig, folder: Path) -> str:
+        return self.config.version_options(model.name, folder, model.batching, model.options)
 
     def _open_when_loaded(self, engine: _core.Engine) -> None:
         served = {each.model.name for each in self._outcomes if each.error is None}

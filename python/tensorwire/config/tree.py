@@ -5,12 +5,14 @@ part as JSON.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tensorwire.errors import ConfigError
 from tensorwire.repository.keras_export import cache_directory
+from tensorwire.repository.stores import DEFAULT_LIMIT, default_folder, open_cache
 
 from . import values
 from .batches import BatchingConfig
@@ -19,6 +21,9 @@ from .lifecycle import LifecycleConfig
 from .memory import memory_limit
 from .network import ConnectionsConfig, TlsConfig
 from .setting import branch, setting
+
+if TYPE_CHECKING:
+    from tensorwire.repository.stores.cache import StoreCache
 
 MAX_REQUESTS = 65_536
 """Requests at once by default: far more than clients that wait for their replies send,
@@ -148,6 +153,31 @@ class MeasuringConfig:
 
 
 @dataclass(frozen=True)
+class StoreConfig:
+    """Where models from stores such as s3:// are kept on this machine."""
+
+    HEADING: ClassVar[str] = "Model stores"
+
+    store_cache: Path = setting(
+        default_folder,
+        values.new_folder,
+        "Folder that keeps what was downloaded from model stores; several servers may share it.",
+        shown="~/.cache/tensorwire/stores",
+    )
+    store_cache_size: int = setting(
+        DEFAULT_LIMIT,
+        values.memory_size,
+        "Most bytes in it, such as 50GiB: what was used longest ago is removed, and never "
+        "what is served; 0: no limit.",
+        shown="20GiB",
+    )
+
+    def open_cache(self) -> StoreCache:
+        """The cache; nothing is made or looked at yet."""
+        return open_cache(self.store_cache, self.store_cache_size)
+
+
+@dataclass(frozen=True)
 class EngineConfig:
     """What runs the models."""
 
@@ -168,13 +198,25 @@ class EngineConfig:
         shown="serve",
     )
     runner_threads: int = setting(0, _threads, "Threads that run larger models; 0: one a core.")
+    check_method_name: bool = setting(
+        False,
+        values.flag,
+        "Answer a request only by a signature whose method_name is of its kind, as TensorFlow "
+        "Serving does with --enable_signature_method_name_check.",
+    )
     session: SessionConfig = branch(SessionConfig)
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
 
     def version_options(self, batching: Batching) -> str:
         """The options of a version that is batched so, as `_core.Engine.load` takes them."""
-        return json.dumps({"batching": batching.to_native(), "tags": list(self.saved_model_tags)})
+        return json.dumps(
+            {
+                "batching": batching.to_native(),
+                "check_method_name": self.check_method_name,
+                "tags": list(self.saved_model_tags),
+            }
+        )
 
     def to_native(self, tensorflow_dir: Path, base: bytes | None = None) -> str:
         """The JSON that `_core.Engine` takes; `base` is the session's file, encoded."""
@@ -248,12 +290,29 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    rest_timeout: float | None = setting(
+        30.0,
+        values.time_limit,
+        "Time that a REST request may take once its body is there; none: any time.",
+        shown="30s",
+    )
+    cors: bool = setting(
+        False,
+        values.flag,
+        "Let scripts of any web page call the REST API.",
+    )
     remote_control: bool | None = setting(
         None,
         values.optional(values.flag),
         "Let callers add, remove and reload models over the network: on or off.",
         shown="on where only this machine is listened to",
     )
+
+    rest_host: str | None = None
+    """Where `rest_port` is, if not at `host`."""
+
+    short_health_names: bool = False
+    """Health knows services by the names that TensorFlow Serving has for them as well."""
 
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
@@ -279,6 +338,12 @@ class ListenerConfig:
         }
         return tuple(kind for kind, value in each.items() if value is not None)
 
+    def host_of(self, kind: str) -> str:
+        """The address that one of its TCP ports is at."""
+        if kind == "rest_port" and self.rest_host is not None:
+            return self.rest_host
+        return self.host
+
     @property
     def takes_commands(self) -> bool:
         """Whether callers may change the models."""
@@ -291,7 +356,7 @@ class ListenerConfig:
         if kind == "unix_socket":
             return {"kind": "unix", "path": self.unix_socket, "tls": tls}
         port, protocols = (self.port, "all") if kind == "port" else (self.rest_port, "rest")
-        place = {"kind": "tcp", "host": self.host, "port": port}
+        place = {"kind": "tcp", "host": self.host_of(kind), "port": port}
         return {**place, "protocols": protocols, "tls": tls}
 
     def to_native(self) -> str:
@@ -306,7 +371,9 @@ class ListenerConfig:
                 "io_threads": self.io_threads,
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
+                "rest": {"timeout": self.rest_timeout, "cors": self.cors},
                 "default_model": self.default_model,
+                "short_health_names": self.short_health_names,
                 "control": self.takes_commands,
             }
         )
@@ -344,12 +411,23 @@ class ServeConfig:
     lifecycle: LifecycleConfig = branch(LifecycleConfig)
     batches: BatchingConfig = branch(BatchingConfig)
     engine: EngineConfig = branch(EngineConfig)
+    stores: StoreConfig = branch(StoreConfig)
     log: LogConfig = branch(LogConfig)
 
-    def version_options(self, model: str, folder: Path) -> str:
-        """A version's options as JSON, as `_core.Engine.load` takes them.
+    def version_options(
+        self,
+        model: str,
+        folder: Path,
+        batching: Batching | None = None,
+        tables: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> str:
+        """A version's options as JSON, as `_core.Engine.load` takes them. What is said of the
+        model itself goes before the settings: its `batching`, and its `tables` warmup and
+        logging.
 
-        Raises ConfigError for a file in its folder that can't be read.
+        Raises ConfigError for a file in its folder that can't be read, and for what the
+        tables can't say.
         """
-        batching = self.batches.of_version(model, folder)
-        return self.engine.version_options(batching)
+        for name in tables or {}:
+            raise ConfigError(f"{name} of model {model!r} can't be set by this server")
+        return self.engine.version_options(batching or self.batches.of_version(model, folder))

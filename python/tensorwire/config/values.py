@@ -217,11 +217,16 @@ def directory(value: Any) -> Path:
     return path
 
 
-def cache_folder(value: Any) -> Path | None:
-    """A folder that may be made when it is needed, absolute; `off` and None: none."""
-    if value is None or (isinstance(value, str) and value.strip().lower() == "off"):
-        return None
+def new_folder(value: Any) -> Path:
+    """A folder that may be made when it is needed, absolute."""
     path = Path(value).expanduser().absolute()
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is not a directory")
     return path
+
+
+def cache_folder(value: Any) -> Path | None:
+    """A folder that may be made when it is needed, absolute; `off` and None: none."""
+    if value is None or (isinstance(value, str) and value.strip().lower() == "off"):
+        return None
+    return new_folder(value)

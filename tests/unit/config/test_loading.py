@@ -41,6 +41,7 @@ def test_defaults() -> None:
         "max_message_bytes": 2147483647,
         "tensor_content": False,
         "default_model": None,
+        "short_health_names": False,
         "control": True,
     }
     native = json.loads(config.engine.to_native(Path("/tf")))
@@ -122,6 +123,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_DEFAULT_TIMEOUT": "5s",
         "TENSORWIRE_MEASURE_BUDGET": "0",
         "TENSORWIRE_MEASURE_CACHE": "off",
+        "TENSORWIRE_STORE_CACHE": str(tmp_path / "stores"),
+        "TENSORWIRE_STORE_CACHE_SIZE": "50GiB",
         "TENSORWIRE_MAX_BATCH_SIZE": "32",
         "TENSORWIRE_BATCH_TIMEOUT": "2ms",
         "TENSORWIRE_ALLOWED_BATCH_SIZES": "1, 8,32",
@@ -129,6 +132,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_BATCHING_PARAMETERS": f"{batching},a={batching}",
         "TENSORWIRE_NO_BATCHING": "b,c",
         "TENSORWIRE_ENABLE_PER_MODEL_BATCHING_PARAMETERS": "1",
+        "TENSORWIRE_CHECK_METHOD_NAME": "on",
         "TENSORWIRE_LOG_FORMAT": "JSON",
         "TENSORWIRE_LOG_LEVEL": "debug",
     }
@@ -150,6 +154,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     connections = config.listener.connections
     assert connections.max_connections == 30
     assert (connections.max_connection_age, connections.keepalive_time) == (600.0, None)
+    assert json.loads(config.version_options("m", tmp_path))["check_method_name"] is True
     life = config.lifecycle
     assert (life.model_config_file, life.config_poll_interval) == (batching, 0.0)
     assert (life.versions, life.poll_interval) == (Specific(frozenset({1, 3})), 10.0)
@@ -158,6 +163,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     assert (life.load_retry_interval, life.listen_when) == (60.0, "loaded")
     assert config.engine.op_library == (library,)
     assert config.engine.tensorflow_dir == tmp_path
+    assert config.stores.store_cache == tmp_path / "stores"
+    assert config.stores.store_cache_size == 50 * 2**30
     assert (config.log.log_format, config.log.log_level) == ("json", "debug")
     native = json.loads(config.engine.to_native(tmp_path, b"\x10\x01"))
     assert native["limits"] == {"requests": 10, "rows": 20, "bytes": 2**20}
