@@ -26,6 +26,7 @@ class RecordingCore:
         self.slow_to_stop = False
         self.hold: threading.Event | None = None
         self.loading = threading.Event()
+        self.stopped = threading.Event()
 
     # The engine.
 
@@ -80,7 +81,11 @@ class RecordingCore:
     def ports(self) -> list[int]:
         return [4321]
 
+    def next_command(self, timeout: float) -> None:
+        self.stopped.wait(timeout)
+
     def stop(self, grace: float) -> bool:
+        self.stopped.set()
         self.calls.append(f"stop {grace:g}")
         return not self.slow_to_stop
 
