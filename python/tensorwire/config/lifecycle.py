@@ -26,6 +26,12 @@ class LifecycleConfig:
 
     HEADING: ClassVar[str] = "Models"
 
+    config: Path | None = setting(
+        None,
+        values.optional(values.file),
+        "File in TOML with settings in its table [server], which count less than flags and "
+        "variables, and models in [models.NAME], which are followed while the server runs.",
+    )
     model_config_file: Path | None = setting(
         None,
         values.optional(values.file),
@@ -86,3 +92,8 @@ class LifecycleConfig:
         "Open the port at first, with health saying when models are ready, or when they are "
         "loaded.",
     )
+
+    @property
+    def has_file(self) -> bool:
+        """A file was given that may list models."""
+        return self.config is not None or self.model_config_file is not None
