@@ -82,6 +82,7 @@ class RecordingCore:
         return [4321]
 
     def next_command(self, timeout: float) -> None:
+        """Nobody changes the models."""
         self.stopped.wait(timeout)
 
     def stop(self, grace: float) -> bool:
@@ -324,7 +325,7 @@ def test_models_come_and_go(core: RecordingCore, models: dict[str, Path]) -> Non
         with pytest.raises(NotFoundError, match="there is no model b"):
             server.set_labels("b", {})
         core.refuse = {"a"}
-        with pytest.raises(ModelLoadError, match=r"model a version 1 can.t be served: .* corrupt"):
+        with pytest.raises(ModelLoadError, match=r"model a version 1 can't be served: .* corrupt"):
             server.reload_model("a")
         server.replace_models({})
         assert server.models == {}
