@@ -55,6 +55,7 @@ class Settings(EngineSettings, total=False):
     cors: bool
     remote_control: bool | None
     io_threads: int
+    config: _Path | None
     model_config_file: _Path | None
     config_poll_interval: float | str
     versions: str | int | Sequence[int]

@@ -5,6 +5,7 @@ part as JSON.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -420,10 +421,20 @@ class ServeConfig:
     stores: StoreConfig = branch(StoreConfig)
     log: LogConfig = branch(LogConfig)
 
-    def version_options(self, model: str, folder: Path) -> str:
-        """A version's options as JSON, as `_core.Engine.load` takes them.
+    def version_options(
+        self,
+        model: str,
+        folder: Path,
+        batching: Batching | None = None,
+        tables: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> str:
+        """A version's options as JSON, as `_core.Engine.load` takes them. What is said of the
+        model itself goes before the settings: its `batching`, and its `tables` warmup and
+        logging.
 
-        Raises ConfigError for a file in its folder that can't be read.
+        Raises ConfigError for a file in its folder that can't be read, and for what the
+        tables can't say.
         """
-        batching = self.batches.of_version(model, folder)
-        return self.engine.version_options(batching)
+        for name in tables or {}:
+            raise ConfigError(f"{name} of model {model!r} can't be set by this server")
+        return self.engine.version_options(batching or self.batches.of_version(model, folder))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorwire.config.batching import Batching
 from tensorwire.errors import ConfigError
@@ -13,6 +13,9 @@ from tensorwire.errors import ConfigError
 from .local_source import local_path
 from .policy import Latest, Specific, VersionPolicy, parse_policy
 from .source import MAX_VERSION, Source, open_source
+
+if TYPE_CHECKING:
+    from .stores.cache import StoreCache
 
 AVAILABILITY = "availability"
 RESOURCE = "resource"
@@ -114,9 +117,12 @@ class ModelConfig:
         """Where it is, for people."""
         return repr(self.source) if self.source is not None else os.fspath(self.path)
 
-    def open(self) -> Source:
-        """Its source; ConfigError if its URL means none."""
-        return self.source if self.source is not None else open_source(os.fspath(self.path))
+    def open(self, cache: StoreCache | None = None) -> Source:
+        """Its source, which keeps what it downloads in `cache`; ConfigError if its URL means
+        none."""
+        if self.source is not None:
+            return self.source
+        return open_source(os.fspath(self.path), cache)
 
 
 def check_name(name: str) -> str:

@@ -93,6 +93,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_MAX_CONNECTION_AGE": "10m",
         "TENSORWIRE_KEEPALIVE_TIME": "none",
         "TENSORWIRE_GRACE": "500ms",
+        "TENSORWIRE_CONFIG": str(library),
         "TENSORWIRE_MODEL_CONFIG_FILE": str(batching),
         "TENSORWIRE_CONFIG_POLL_INTERVAL": "0",
         "TENSORWIRE_VERSIONS": "1, 3",
