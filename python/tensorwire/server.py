@@ -118,7 +118,11 @@ class Server(ServedModels):
             return self
         exporter = KerasExporter(engine.tensorflow_version)
         options = functools.partial(model_options, self.config)
-        reconciler = Reconciler(engine, exporter, options, self.config.lifecycle)
+        stores = self.config.stores.open_cache()
+        reconciler = Reconciler(
+            *(engine, exporter, options, self.config.lifecycle),
+            open_source=lambda model: model.open(stores),
+        )
         change = self._repository.start(reconciler, lasting=lasting)
         change.wait()
         order = [model.name for model in self._repository.first]
