@@ -127,8 +127,8 @@ class Server:
         `renew_tls` takes it), connections {max_connections, max_concurrent_streams, and in
         seconds or null max_connection_age, max_connection_age_grace, max_connection_idle,
         keepalive_time, keepalive_timeout}, io_threads (0: one a core), max_message_bytes,
-        tensor_content (bool), default_model (string or null), control (bool: whether
-        callers may change the models).
+        tensor_content (bool), rest {timeout (seconds or null), cors (bool)}, default_model
+        (string or null), control (bool: whether callers may change the models).
 
         Raises NativeError UNAVAILABLE if a place can't be listened on or its certificate
         can't be used.
@@ -275,9 +275,11 @@ class Channel:
         """Connects when first used. `options` is JSON: connect_timeout, keepalive_time
         (null: no pings), keepalive_timeout (seconds), retries (attempts after the first),
         retry_initial_backoff, retry_max_backoff (seconds), max_message_bytes,
-        user_agent.
+        user_agent, tls (null: none; else {ca, certificate, key: {text, source} or null,
+        server_name}).
 
-        Raises NativeError INVALID_ARGUMENT for an address that can't be parsed.
+        Raises NativeError INVALID_ARGUMENT for an address that can't be parsed and for a
+        certificate that can't be used.
         """
 
     def call(

@@ -22,6 +22,7 @@ from .model import open_engine, read_metadata
 from .places import Place, places
 from .repository.change import describe_failures
 from .repository.config_watch import Read
+from .repository.control import Control
 from .repository.keras_export import KerasExporter
 from .repository.managed_model import Outcome
 from .repository.model_config import ModelConfig
@@ -84,6 +85,7 @@ class Server(ServedModels):
         self._engine: _core.Engine | None = None
         self._listener: _core.Server | None = None
         self._renewal: TlsRenewal | None = None
+        self._control: Control | None = None
         self._outcomes: list[Outcome] = []
         self._complete = True
 
@@ -149,9 +151,11 @@ class Server(ServedModels):
         self._stopping.set()
         # A start that is still opening TensorFlow holds the lock; then there is no listener.
         with self._lock:
-            listener, renewal = self._listener, self._renewal
+            listener, renewal, control = self._listener, self._renewal, self._control
         if renewal is not None:
             renewal.stop()
+        if control is not None:
+            control.stop()
         self._repository.stop(0.0)
         if listener is not None and not listener.stop(seconds):
             self._complete = False
@@ -260,6 +264,9 @@ class Server(ServedModels):
             raise TensorWireError(str(error.args[1])) from error
         self._renewal = TlsRenewal(self.config.listener.tls, self._listener)
         self._renewal.start()
+        if self.config.listener.takes_commands:
+            self._control = Control(self._listener.next_command, self._repository, self._status)
+            self._control.start()
         for place in self.places:
             fields = {"address": place.bound}
             _log.info("listening on %s", place.whereabouts, extra={"fields": fields})

@@ -1,5 +1,6 @@
 //! From a request's path to the service that answers it.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 
 use engine::ServeError;
@@ -13,7 +14,11 @@ use crate::control;
 use crate::grpc::{self, Call, Exchange, Outgoing, RequestBody, Responder};
 use crate::http1::pages;
 use crate::listen::Protocols;
-use crate::services::{health, inference, metadata, model_status, predict, reflection, text};
+use crate::rest;
+use crate::services::{
+    classify, health, inference, metadata, model_status, multi_inference, predict, reflection,
+    regress, text,
+};
 
 /// Answers any request, now or when its message has come and its model has run.
 pub(crate) fn route(
@@ -25,6 +30,7 @@ pub(crate) fn route(
     let (head, body) = request.into_parts();
     if !is_grpc(&head.headers) {
         return match head.method {
+            _ if rest::is_rest(head.uri.path()) => show_answer(app, head, body, respond),
             Method::GET | Method::HEAD => show_page(app, head, respond),
             _ => Responder::new(respond, None).refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         };
@@ -69,12 +75,40 @@ fn show_page(app: &Rc<App>, head: Parts, respond: SendResponse<Outgoing>) {
     });
 }
 
+/// Answers a request of the REST API, unless the client gives up before.
+fn show_answer(app: &Rc<App>, head: Parts, body: RecvStream, respond: SendResponse<Outgoing>) {
+    let mut responder = Responder::new(respond, Some(app.traffic.begin_request()));
+    let app = Rc::clone(app);
+    tokio::task::spawn_local(async move {
+        let answer = rest::answer(&app, head, RequestBody::new(body), None);
+        let held = tokio::select! {
+            biased;
+            held = answer => held,
+            () = poll_fn(|context| responder.poll_gone(context)) => return,
+        };
+        responder.show_held(held.page, held.permit);
+    });
+}
+
 fn unary(app: &Rc<App>, path: &str, exchange: Exchange) {
     match path {
         "/tensorflow.serving.PredictionService/Predict" => {
             grpc::receive(app, exchange, |app, received| {
                 inference::answer(app, received, predict::prepare);
             });
+        }
+        "/tensorflow.serving.PredictionService/Classify" => {
+            grpc::receive(app, exchange, |app, received| {
+                inference::answer(app, received, classify::prepare);
+            });
+        }
+        "/tensorflow.serving.PredictionService/Regress" => {
+            grpc::receive(app, exchange, |app, received| {
+                inference::answer(app, received, regress::prepare);
+            });
+        }
+        "/tensorflow.serving.PredictionService/MultiInference" => {
+            grpc::receive(app, exchange, multi_inference::answer);
         }
         "/prediction_service.PredictionService/Predict" => {
             grpc::receive(app, exchange, text::answer);

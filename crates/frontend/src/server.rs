@@ -12,7 +12,7 @@ use crate::app::Shared;
 use crate::control::{Command, CommandQueue};
 use crate::drain::Drain;
 use crate::io_thread::IoThread;
-use crate::lifetime::ConnectionOptions;
+use crate::lifetime::{ConnectionOptions, seconds};
 use crate::listen::{
     self, Entrance, Gate, ListenError, ListenerOptions, Refusals, TlsError, TlsOptions,
 };
@@ -38,10 +38,25 @@ pub struct ServerOptions {
     pub max_message_bytes: usize,
     /// Whether replies carry `tensor_content` even where the caller did not ask.
     pub tensor_content: bool,
+    /// How the REST API answers.
+    pub rest: RestOptions,
     /// The text service's model where a request names none.
     pub default_model: Option<String>,
+    /// Whether health knows services by TensorFlow Serving's short names as well.
+    pub short_health_names: bool,
     /// Whether callers may change which models there are.
     pub control: bool,
+}
+
+/// How the REST API answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestOptions {
+    /// Deadline of its requests, from when their body is there, seconds.
+    #[serde(deserialize_with = "seconds")]
+    pub timeout: Option<Duration>,
+    /// Whether its pages may be read by scripts of any origin.
+    pub cors: bool,
 }
 
 /// How long the I/O threads may take to end once they are told to.
@@ -106,7 +121,9 @@ impl Server {
             refusals: Refusals::default(),
             max_message_bytes: options.max_message_bytes,
             tensor_content: options.tensor_content,
+            rest: options.rest.clone(),
             default_model: options.default_model.clone(),
+            short_health_names: options.short_health_names,
             control: options.control.then(CommandQueue::default),
         });
         let io: Vec<IoThread> = traffic

@@ -12,7 +12,7 @@ use engine::{Kind, ServeError, ServedModel};
 use serde::Deserialize;
 use wire::warmup::{FILE, Log, LogKind, RecordError, Records, read_log};
 
-use crate::services::predict;
+use crate::recorded::Recorded;
 
 /// Most records of a file.
 const MAX_RECORDS: usize = 1000;
@@ -122,7 +122,11 @@ impl Run<'_> {
             if let Err(error) = self.one(&record) {
                 self.warmed.failed += 1;
                 let known = error.kind() == Kind::Unimplemented;
-                let error = if known { error } else { self.about(number, &error) };
+                let error = if known {
+                    error
+                } else {
+                    self.about(number, &error)
+                };
                 let is_fatal = self.options.failing == Failing::Refuse;
                 if is_fatal || error.kind() == Kind::Cancelled {
                     return Err(error);
@@ -145,17 +149,18 @@ impl Run<'_> {
         let log = read_log(record).map_err(|error| {
             ServeError::invalid_argument(format!("Failed to parse warmup record: {error}"))
         })?;
+        let recorded = match log {
+            Log::Request(LogKind::Predict, request) => Recorded::Predict(request),
+            Log::Request(LogKind::Classify, request) => Recorded::Classify(request),
+            Log::Request(LogKind::Regress, request) => Recorded::Regress(request),
+            Log::Request(LogKind::MultiInference, request) => Recorded::MultiInference(request),
+            Log::Other(number) => return Err(unsupported(number)),
+        };
         for _ in 0..self.options.iterations {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(ServeError::new(Kind::Cancelled, "the server is stopping"));
             }
-            match &log {
-                Log::Request(LogKind::Predict, request) => {
-                    predict::recorded(self.model, request)?.run()?;
-                }
-                Log::Request(kind, _) => return Err(unsupported(*kind as u32)),
-                Log::Other(number) => return Err(unsupported(*number)),
-            }
+            recorded.run(self.model, usize::MAX)?;
         }
         Ok(())
     }

@@ -70,9 +70,16 @@ pub(crate) struct LoadOptions {
 impl LoadOptions {
     /// Reads the options of one version.
     pub(crate) fn from_json(json: &str) -> PyResult<Self> {
-        let ModelFields { batching, tags } = from_json("the model's options", json)?;
+        let ModelFields {
+            batching,
+            check_method_name,
+            tags,
+        } = from_json("the model's options", json)?;
         Ok(Self {
-            model: ModelOptions { batching },
+            model: ModelOptions {
+                batching,
+                check_method_name,
+            },
             tags: Tags::new(tags).map_err(serve_error)?,
         })
     }
@@ -108,6 +115,7 @@ struct SessionFields {
 struct ModelFields {
     #[serde(with = "BatchingFields")]
     batching: Batching,
+    check_method_name: bool,
     tags: Vec<String>,
 }
 

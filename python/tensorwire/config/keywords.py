@@ -25,6 +25,7 @@ class EngineSettings(TypedDict, total=False):
     gpu_memory_growth: bool | None
     gpu_memory_fraction: float | None
     session_config_file: _Path | None
+    check_method_name: bool
     measure_budget: float | str
     measure_cache: _Path | None
 
@@ -49,6 +50,8 @@ class Settings(EngineSettings, total=False):
     max_message_size: int | str
     tensor_content: bool
     default_model: str | None
+    rest_timeout: float | str | None
+    cors: bool
     remote_control: bool | None
     io_threads: int
     model_config_file: _Path | None

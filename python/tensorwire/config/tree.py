@@ -197,13 +197,25 @@ class EngineConfig:
         shown="serve",
     )
     runner_threads: int = setting(0, _threads, "Threads that run larger models; 0: one a core.")
+    check_method_name: bool = setting(
+        False,
+        values.flag,
+        "Answer a request only by a signature whose method_name is of its kind, as TensorFlow "
+        "Serving does with --enable_signature_method_name_check.",
+    )
     session: SessionConfig = branch(SessionConfig)
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
 
     def version_options(self, batching: Batching) -> str:
         """The options of a version that is batched so, as `_core.Engine.load` takes them."""
-        return json.dumps({"batching": batching.to_native(), "tags": list(self.saved_model_tags)})
+        return json.dumps(
+            {
+                "batching": batching.to_native(),
+                "check_method_name": self.check_method_name,
+                "tags": list(self.saved_model_tags),
+            }
+        )
 
     def to_native(self, tensorflow_dir: Path, base: bytes | None = None) -> str:
         """The JSON that `_core.Engine` takes; `base` is the session's file, encoded."""
@@ -277,12 +289,29 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    rest_timeout: float | None = setting(
+        30.0,
+        values.time_limit,
+        "Time that a REST request may take once its body is there; none: any time.",
+        shown="30s",
+    )
+    cors: bool = setting(
+        False,
+        values.flag,
+        "Let scripts of any web page call the REST API.",
+    )
     remote_control: bool | None = setting(
         None,
         values.optional(values.flag),
         "Let callers add, remove and reload models over the network: on or off.",
         shown="on where only this machine is listened to",
     )
+
+    rest_host: str | None = None
+    """Where `rest_port` is, if not at `host`."""
+
+    short_health_names: bool = False
+    """Health knows services by the names that TensorFlow Serving has for them as well."""
 
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
@@ -308,6 +337,12 @@ class ListenerConfig:
         }
         return tuple(kind for kind, value in each.items() if value is not None)
 
+    def host_of(self, kind: str) -> str:
+        """The address that one of its TCP ports is at."""
+        if kind == "rest_port" and self.rest_host is not None:
+            return self.rest_host
+        return self.host
+
     @property
     def takes_commands(self) -> bool:
         """Whether callers may change the models."""
@@ -320,7 +355,7 @@ class ListenerConfig:
         if kind == "unix_socket":
             return {"kind": "unix", "path": self.unix_socket, "tls": tls}
         port, protocols = (self.port, "all") if kind == "port" else (self.rest_port, "rest")
-        place = {"kind": "tcp", "host": self.host, "port": port}
+        place = {"kind": "tcp", "host": self.host_of(kind), "port": port}
         return {**place, "protocols": protocols, "tls": tls}
 
     def to_native(self) -> str:
@@ -335,7 +370,9 @@ class ListenerConfig:
                 "io_threads": self.io_threads,
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
+                "rest": {"timeout": self.rest_timeout, "cors": self.cors},
                 "default_model": self.default_model,
+                "short_health_names": self.short_health_names,
                 "control": self.takes_commands,
             }
         )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+NOWHERE = -1
+"""No version has this number."""
+
 
 @dataclass
 class LabelMoves:
@@ -30,13 +33,15 @@ def move_labels(
     fails while it loads. One that pointed nowhere waits at its version."""
     moves = LabelMoves()
     for label, target in targets.items():
-        before = current.get(label)
-        if target not in wanted and target not in served:
+        before = current.get(label, NOWHERE)
+        answers = before in served
+        if target not in wanted:
             moves.unwanted[label] = target
-        if target in served or (before not in served and target in wanted):
+        elif target in served or not answers:
             moves.labels[label] = target
-        elif before is not None and before in served:
+            continue
+        else:
+            moves.held.add(before)
+        if answers:
             moves.labels[label] = before
-            if target in wanted:
-                moves.held.add(before)
     return moves

@@ -40,7 +40,9 @@ def test_defaults() -> None:
         "io_threads": 0,
         "max_message_bytes": 2147483647,
         "tensor_content": False,
+        "rest": {"cors": False, "timeout": 30.0},
         "default_model": None,
+        "short_health_names": False,
         "control": True,
     }
     native = json.loads(config.engine.to_native(Path("/tf")))
@@ -104,6 +106,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_TENSOR_CONTENT": "true",
         "TENSORWIRE_DEFAULT_MODEL": "a",
         "TENSORWIRE_REMOTE_CONTROL": "off",
+        "TENSORWIRE_REST_TIMEOUT": "5s",
+        "TENSORWIRE_CORS": "on",
         "TENSORWIRE_IO_THREADS": "2",
         "TENSORWIRE_RUNNER_THREADS": "3",
         "TENSORWIRE_INTRA_OP_THREADS": "4",
@@ -131,6 +135,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_BATCHING_PARAMETERS": f"{batching},a={batching}",
         "TENSORWIRE_NO_BATCHING": "b,c",
         "TENSORWIRE_ENABLE_PER_MODEL_BATCHING_PARAMETERS": "1",
+        "TENSORWIRE_CHECK_METHOD_NAME": "on",
         "TENSORWIRE_LOG_FORMAT": "JSON",
         "TENSORWIRE_LOG_LEVEL": "debug",
     }
@@ -149,9 +154,11 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     ]
     assert listeners[2]["path"] == "@mine"
     assert listeners[0]["tls"]["require_client"] is True
+    assert (config.listener.rest_timeout, config.listener.cors) == (5.0, True)
     connections = config.listener.connections
     assert connections.max_connections == 30
     assert (connections.max_connection_age, connections.keepalive_time) == (600.0, None)
+    assert json.loads(config.version_options("m", tmp_path))["check_method_name"] is True
     life = config.lifecycle
     assert (life.model_config_file, life.config_poll_interval) == (batching, 0.0)
     assert (life.versions, life.poll_interval) == (Specific(frozenset({1, 3})), 10.0)

@@ -10,15 +10,18 @@ use std::time::Instant;
 use bytes::Bytes;
 use engine::metrics::{MessageSizes, Tally};
 use engine::{
-    Call, InferenceMethod, Kind, Outcome, Permit, Respond, ServeError, ServedModel, Timings, expired, lost,
+    Call, InferenceMethod, Kind, Outcome, Permit, Respond, ServeError, ServedModel, Timings,
+    expired, lost,
 };
 use http::Response;
 use tensor::Tensor;
 use tokio::sync::oneshot;
 
+use super::example_request::ExampleWriter;
 use super::predict::PredictWriter;
 use super::recording::Recording;
 use super::text::TextWriter;
+use super::together::Part;
 use crate::app::App;
 use crate::grpc::{Frame, Received, Responder, server_timing};
 use crate::http1::HttpResponder;
@@ -30,6 +33,8 @@ pub(crate) type Outputs = Result<Vec<Tensor>, ServeError>;
 pub(crate) enum Writer {
     /// `tensorflow.serving.PredictionService/Predict`.
     Predict(PredictWriter),
+    /// `tensorflow.serving.PredictionService/Classify` and `/Regress`.
+    Examples(ExampleWriter),
     /// `prediction_service.PredictionService/Predict`.
     Text(TextWriter),
 }
@@ -39,6 +44,7 @@ impl Writer {
     fn method(&self) -> Option<InferenceMethod> {
         match self {
             Self::Predict(_) => Some(InferenceMethod::Predict),
+            Self::Examples(writer) => Some(writer.method()),
             Self::Text(_) => None,
         }
     }
@@ -51,6 +57,7 @@ impl Writer {
     ) -> (Result<Frame, ServeError>, Option<Kind>) {
         let reply = match self {
             Self::Predict(writer) => outputs.and_then(|outputs| writer.write(model, &outputs)),
+            Self::Examples(writer) => outputs.and_then(|outputs| writer.write(model, &outputs)),
             Self::Text(writer) => return writer.write(outputs),
         };
         let failed = reply.as_ref().err().map(ServeError::kind);
@@ -69,8 +76,9 @@ pub(crate) enum ReplyTo {
     /// To a gRPC call.
     Grpc(Responder, Writer),
     /// To a request of plain HTTP.
-    #[expect(dead_code, reason = "the REST services make it")]
     Http(HttpResponder, Box<dyn WritePage>),
+    /// Into the reply to several calls.
+    Part(Part),
 }
 
 impl ReplyTo {
@@ -79,6 +87,7 @@ impl ReplyTo {
         match self {
             Self::Grpc(responder, _) => responder.is_gone(),
             Self::Http(responder, _) => responder.is_gone(),
+            Self::Part(part) => part.is_gone(),
         }
     }
 
@@ -87,6 +96,7 @@ impl ReplyTo {
         match self {
             Self::Grpc(responder, _) => responder.poll_gone(context),
             Self::Http(responder, _) => responder.poll_gone(context),
+            Self::Part(part) => part.poll_gone(context),
         }
     }
 }
@@ -133,7 +143,7 @@ impl From<ServeError> for Refused {
 /// What a request is counted by.
 pub(crate) struct Count {
     tally: Tally,
-    arrived: Instant,
+    pub(super) arrived: Instant,
     /// Bytes of its message.
     received: usize,
     wants_timings: bool,
@@ -142,10 +152,10 @@ pub(crate) struct Count {
 }
 
 /// What is left of a call that has run, beside its outputs.
-struct Ended {
+pub(super) struct Ended {
     timings: Option<Timings>,
     /// What the request holds of the limits.
-    permit: Option<Permit>,
+    pub(super) permit: Option<Permit>,
     /// When its reply was begun.
     encoding: Instant,
 }
@@ -169,7 +179,12 @@ impl Ended {
 impl Count {
     /// Counts a request whose reply of `sent` bytes is written; the timings that its caller
     /// is to be told.
-    fn written(self, ended: &Ended, failed: Option<Kind>, sent: usize) -> Option<Timings> {
+    pub(super) fn written(
+        self,
+        ended: &Ended,
+        failed: Option<Kind>,
+        sent: usize,
+    ) -> Option<Timings> {
         let timings = ended.timings;
         let timings = timings.map(|timings| timings.written(self.arrived, ended.encoding));
         match (failed, &timings) {
@@ -202,6 +217,11 @@ impl Pending {
     ) -> Self {
         let recording = Recording::begin(call, None);
         Self::recorded(reply_to, call, (received, wants_timings), recording)
+    }
+
+    /// For `call`, one of several with one reply, which is kept as a whole if at all.
+    pub(super) fn part(part: Part, call: &Call, told: (usize, bool)) -> Self {
+        Self::recorded(ReplyTo::Part(part), call, told, None)
     }
 
     fn recorded(
@@ -265,6 +285,7 @@ impl Respond for Pending {
                 }
                 responder.send(page, ended.permit);
             }
+            ReplyTo::Part(part) => part.end(outputs, ended, count),
         }
     }
 }

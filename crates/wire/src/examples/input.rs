@@ -13,7 +13,7 @@ const EXAMPLES: u32 = 1;
 const CONTEXT: u32 = 2;
 
 /// What an example takes beside its bytes: its handle here, and TensorFlow's.
-const HANDLE_BYTES: usize = size_of::<Bytes>() + 24;
+pub(crate) const HANDLE_BYTES: usize = size_of::<Bytes>() + 24;
 
 /// The examples of a request; all of it views of its message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,12 +45,10 @@ impl<'a> ExampleInput<'a> {
     /// of its two kinds the last counts.
     pub(super) fn merge(&mut self, encoded: &'a [u8]) -> Result<(), Malformed> {
         for field in Fields::of(encoded) {
-            match field? {
-                (
-                    number @ (EXAMPLE_LIST | EXAMPLE_LIST_WITH_CONTEXT),
-                    Value::Bytes(list),
-                ) => self.add(number, list)?,
-                _ => {}
+            if let (number @ (EXAMPLE_LIST | EXAMPLE_LIST_WITH_CONTEXT), Value::Bytes(list)) =
+                field?
+            {
+                self.add(number, list)?;
             }
         }
         Ok(())

@@ -1,7 +1,8 @@
-//! The messages of Classify, Regress and MultiInference, by hand: examples are handed on
+//! The messages of Classify, Regress and `MultiInference`, by hand: examples are handed on
 //! as the bytes that came, never decoded, and results are written from tensors.
 
 mod input;
+pub(crate) use input::HANDLE_BYTES;
 pub use input::{ExampleInput, TooLarge};
 
 mod request;
