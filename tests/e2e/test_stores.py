@@ -97,12 +97,21 @@ def test_a_new_version_in_s3_is_served(
 def test_an_archive_over_http_is_served_and_followed(
     environment: dict[str, str], models: Path, start: Start, tmp_path: Path
 ) -> None:
-    packed = shutil.make_archive(str(tmp_path / "half"), "gztar", models / "half_plus_two" / "1")
-    with running(FileServer(files={"/half.tar.gz": Path(packed).read_bytes()})) as web:
+    half = models / "half_plus_two"
+    one, two = (
+        Path(shutil.make_archive(str(tmp_path / name), "gztar", half / name)).read_bytes()
+        for name in ("1", "2")
+    )
+    with running(FileServer(files={"/half.tar.gz": one})) as web:
         url = f"{web.url}/half.tar.gz?token=secret1"
         server = start(url, "--poll-interval", "0.2s", environment=environment)
         server.wait_serving("half")
         assert answered(server, "half") == (1, [2.5])
+        # The same version, of other content: exchanged while calls go on.
+        web.files["/half.tar.gz"] = two
+        end = time.monotonic() + 60
+        while answered(server, "half") != (1, [3.5]):
+            assert time.monotonic() < end, server.report()
         server.stop()
     assert "secret1" not in server.stderr + server.stdout
 
@@ -135,7 +144,7 @@ def test_one_missing_store_holds_up_no_other(
     with pytest.raises(grpc.RpcError):
         answered(server, "gone")
     wait_for_line(server, "s3://no-bucket-of-this-name/m does not exist")
-    assert answered(server, "local") == (2, [2.5])
+    assert answered(server, "local") == (2, [3.5])
     server.stop()
 
 
