@@ -2,18 +2,25 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
-
-from conftest import Start
 from tensorflow_serving.apis import predict_pb2
+
 from harness.predict import PredictionClient, predict_request
 from harness.server_process import ServerProcess
-from harness.stores import S3_ENVIRONMENT, FileServer, S3Server, running
+from harness.stores import (
+    S3_ENVIRONMENT,
+    FileServer,
+    S3Server,
+    forget_s3_connections,
+    running,
+)
+
+Start = Callable[..., ServerProcess]
 
 BUCKET = "models-of-the-tests"
 
@@ -153,9 +160,11 @@ def test_a_model_in_a_program(
 ) -> None:
     import tensorwire as tw
 
+    forget_s3_connections()
     upload(s3, models / "half_plus_two" / "1", "once/5")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with tw.Model(f"s3://{BUCKET}/once") as model:
         assert model.metadata.version == 5
         assert model.predict({"x": np.float32([1.0])})["y"].tolist() == [2.5]
+    forget_s3_connections()
