@@ -270,7 +270,7 @@ mod tests {
         let by_index = |value: &[u8]| [&[0x01][..], &string(value)].concat();
         let whole = |one: &[u8], two: &[u8]| {
             let block = [&[0x83, 0x3f, 0xe1, 0x1f, 0x86][..], &other, one, &other].concat();
-            let padded = [&[2][..], &[0; 5], two, &other, &[b'%', b'%']].concat();
+            let padded = [&[2][..], &[0; 5], two, &other, &b"%%"[..]].concat();
             [
                 b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
                 frame(4, 0, &[]),
