@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use crate::app::App;
 use crate::control;
 use crate::grpc::{self, Call, Exchange, Outgoing, RequestBody, Responder};
-use crate::http1::pages;
+use crate::http1::{HeldPage, pages};
 use crate::listen::Protocols;
 use crate::rest;
 use crate::services::{
@@ -82,12 +82,12 @@ fn show_answer(app: &Rc<App>, head: Parts, body: RecvStream, respond: SendRespon
     let app = Rc::clone(app);
     tokio::task::spawn_local(async move {
         let answer = rest::answer(&app, head, RequestBody::new(body), None);
-        let held = tokio::select! {
+        let HeldPage { page, permit } = tokio::select! {
             biased;
-            held = answer => held,
+            shown = answer => shown,
             () = poll_fn(|context| responder.poll_gone(context)) => return,
         };
-        responder.show_held(held.page, held.permit);
+        responder.show_held(page, permit);
     });
 }
 
