@@ -20,6 +20,7 @@ use crate::engine_options::{EngineOptions, LoadOptions};
 use crate::error::{kind_named, serve_error};
 use crate::exit_gate;
 use crate::measure::{Meter, cost_tuples};
+use crate::model_files::file_bytes;
 use crate::of_this_process::OfThisProcess;
 use crate::signatures::signature_tuples;
 use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
@@ -78,10 +79,16 @@ impl Engine {
         options: &str,
     ) -> PyResult<()> {
         let LoadOptions { model, tags } = LoadOptions::from_json(options)?;
+        let engine = Arc::clone(self.models().map_err(serve_error)?);
         let load = move || {
+            let begun = Instant::now();
             let loaded =
-                load_saved_model(self.library, &self.session, (name, version), &path, &tags)?;
-            let mut loaded = loaded.with_options(model);
+                load_saved_model(self.library, &self.session, (name, version), &path, &tags);
+            let shown = path.display().to_string();
+            engine.loads.record(&shown, loaded.is_ok(), begun.elapsed());
+            let mut loaded = loaded?.with_options(model);
+            loaded.metrics.join(engine.names.of(name));
+            loaded.metrics.set_file_bytes(file_bytes(&path));
             self.meter.measure(&mut loaded, &path, &tags);
             Ok(loaded)
         };

@@ -21,6 +21,8 @@ mod engine_options;
 
 mod measure;
 
+mod model_files;
+
 mod engine;
 
 mod server;

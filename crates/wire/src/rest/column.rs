@@ -246,7 +246,7 @@ impl<'a> Column<'a> {
 
     #[cold]
     fn has_no_form(&self, value: Scanner<'_>) -> Refusal {
-        Box::new(RestError::Unimplemented(format!(
+        Refusal::from(RestError::Unimplemented(format!(
             "Conversion of JSON Value: {} to type: {}",
             excerpt(self.body, value),
             self.dtype

@@ -56,6 +56,9 @@ pub(super) fn read_columns<'a>(
 ) -> Result<Vec<Tensor>, Refusal> {
     if !is_object(scanner) {
         let [(alias, dtype)] = inputs else {
+            if inputs.is_empty() {
+                return Err(no_inputs());
+            }
             return Err(invalid(
                 "inputs is a plain value/list, but expecting an object as multiple input \
                  tensors required as per tensorinfo_map",
@@ -100,6 +103,10 @@ fn read_whole<'a>(
     column.tensor(&sizes)
 }
 
+fn no_inputs() -> Refusal {
+    invalid("the signature takes no inputs")
+}
+
 /// Whether an object is next that is not bytes in base64.
 fn is_object(scanner: &mut Scanner<'_>) -> bool {
     scanner.peek() == b'{' && !is_base64(*scanner)
@@ -131,7 +138,7 @@ impl<'a> Rows<'a> {
             )));
         }
         let Some(column) = self.columns.first_mut() else {
-            return Err(invalid("the signature takes no inputs"));
+            return Err(no_inputs());
         };
         column.read_row(scanner).map_err(|refusal| {
             invalid(format!(
