@@ -288,9 +288,11 @@ fn six_digits(value: f64) -> String {
     let scientific = format!("{value:.5e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let trimmed = |text: &str| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
+    let trimmed = |text: &str| {
+        if !text.contains('.') {
+            return text.to_owned();
+        }
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
     if (-4..6).contains(&exponent) {
         return trimmed(&format!("{value:.*}", (5 - exponent) as usize));
