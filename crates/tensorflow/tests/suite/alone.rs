@@ -11,16 +11,17 @@ use crate::graph::{Attribute, FLOAT, Model};
 const BUDGET: Duration = Duration::from_secs(2);
 
 fn alone(model: &ServedModel, signature: &str) -> Option<String> {
-    model.signature(signature).unwrap().1.alone.clone()
+    let (index, _) = model.signature(signature).unwrap();
+    model.why_alone(index).map(str::to_owned)
 }
 
 /// What measuring said of the default signature of a model of ours.
 fn measured(name: &str) -> (Arc<ServedModel>, Measured) {
-    let mut model = load(&built(name, 1));
-    let measured = calibrate(&model, BUDGET, &|_| None);
+    let model = load(&built(name, 1));
+    let measured = calibrate(&model, BUDGET, &|_| None, &|| true).unwrap();
     let (index, _) = model.signature("").unwrap();
     let default = measured[index].clone();
-    Arc::get_mut(&mut model).unwrap().learn(measured);
+    model.learn(measured);
     (model, default)
 }
 
@@ -124,10 +125,10 @@ fn normalising() -> Model {
 #[test]
 fn a_model_that_normalises_over_its_batch_runs_alone() {
     let directory = normalising().write();
-    let mut model = load(directory.path());
+    let model = load(directory.path());
     assert_eq!(alone(&model, ""), None);
-    let measured = calibrate(&model, BUDGET, &|_| None);
-    Arc::get_mut(&mut model).unwrap().learn(measured);
+    let measured = calibrate(&model, BUDGET, &|_| None, &|| true).unwrap();
+    model.learn(measured);
     assert_eq!(
         alone(&model, "").as_deref(),
         Some("its output \"y\" for a row depends on the other rows of the batch")
@@ -167,7 +168,8 @@ fn random_numbers_run_alone() {
     assert_eq!(alone(&model, "quiet"), None);
     // It may be run all the same.
     assert!(
-        calibrate(&model, BUDGET, &|_| None)
+        calibrate(&model, BUDGET, &|_| None, &|| true)
+            .unwrap()
             .iter()
             .all(|each| each.curve.is_some())
     );
