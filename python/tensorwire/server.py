@@ -86,6 +86,7 @@ class Server(ServedModels):
         self._stopped = threading.Event()
         self._engine: _core.Engine | None = None
         self._listener: _core.Server | None = None
+        self._reconciler: Reconciler | None = None
         self._renewal: TlsRenewal | None = None
         self._control: Control | None = None
         self._outcomes: list[Outcome] = []
@@ -112,23 +113,17 @@ class Server(ServedModels):
             for model in self._repository.first:
                 engine.declare(model.name)
             self._engine = engine
+            # All that takes time before models can load comes before the port opens.
+            self._reconciler = self._reconciler_of(engine)
             if not self._listens_when_loaded:
                 self._open_listener(engine)
 
     def load(self) -> Server:
         """The second half of `start`."""
-        engine, lasting = self._engine, self._listens_when_loaded
-        if engine is None or self._stopping.is_set():
+        engine, reconciler = self._engine, self._reconciler
+        if engine is None or reconciler is None or self._stopping.is_set():
             return self
-        exporter = KerasExporter(engine.tensorflow_version)
-        cache = self.config.stores.open_cache()
-        reconciler = Reconciler(
-            engine,
-            exporter,
-            self._version_options,
-            self.config.lifecycle,
-            open_source=lambda model: model.open(cache),
-        )
+        lasting = self._listens_when_loaded
         change = self._repository.start(reconciler, lasting=lasting)
         change.wait()
         order = [model.name for model in self._repository.first]
@@ -274,6 +269,16 @@ class Server(ServedModels):
         for place in self.places:
             fields = {"address": place.bound}
             _log.info("listening on %s", place.whereabouts, extra={"fields": fields})
+
+    def _reconciler_of(self, engine: _core.Engine) -> Reconciler:
+        cache = self.config.stores.open_cache()
+        return Reconciler(
+            engine,
+            KerasExporter(engine.tensorflow_version),
+            self._version_options,
+            self.config.lifecycle,
+            open_source=lambda model: model.open(cache),
+        )
 
     def _version_options(self, model: ModelConfig, folder: Path) -> str:
         return self.config.version_options(model.name, folder, model.batching, model.options)

@@ -21,6 +21,12 @@ mod engine_options;
 
 mod measure;
 
+mod later;
+
+mod model_files;
+
+mod loading;
+
 mod engine;
 
 mod server;

@@ -49,6 +49,7 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("max_message_size", metavar="SIZE")
 @setting_option("tensor_content")
 @setting_option("default_model", metavar="NAME")
+@setting_option("monitoring_path", metavar="PATH")
 @setting_option("rest_timeout", metavar="TIME")
 @setting_option("cors")
 @setting_option("remote_control", metavar="on|off")

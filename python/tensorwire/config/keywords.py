@@ -50,6 +50,7 @@ class Settings(EngineSettings, total=False):
     max_message_size: int | str
     tensor_content: bool
     default_model: str | None
+    monitoring_path: str | None
     rest_timeout: float | str | None
     cors: bool
     remote_control: bool | None

@@ -10,6 +10,10 @@ LOOKING_SHARE = 20
 """All looks together may take one part in so many of a core: with very many models each is
 looked at less often than it should be, rather than the requests having to wait."""
 
+LONGEST_REST_SECONDS = 10.0
+"""But not more seldom than this: a first look at a store may take seconds, for what it
+imports."""
+
 
 class LookingCost:
     """What looking costs: the processor time of each model's last look."""
@@ -27,7 +31,7 @@ class LookingCost:
     @property
     def least_interval(self) -> float:
         """Seconds between two looks at the same model."""
-        return LOOKING_SHARE * self._total
+        return min(LOOKING_SHARE * self._total, LONGEST_REST_SECONDS)
 
 
 class LookSchedule:

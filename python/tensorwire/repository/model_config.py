@@ -13,6 +13,7 @@ from tensorwire.errors import ConfigError
 from .local_source import local_path
 from .policy import Latest, Specific, VersionPolicy, parse_policy
 from .source import MAX_VERSION, Source, open_source
+from .stores.location import shown
 
 if TYPE_CHECKING:
     from .stores.cache import StoreCache
@@ -113,16 +114,19 @@ class ModelConfig:
         return Latest() if self.versions is None else self.versions
 
     @property
-    def location(self) -> str:
-        """Where it is, for people."""
+    def base_path(self) -> str:
+        """Where it is, as it was given."""
         return repr(self.source) if self.source is not None else os.fspath(self.path)
 
+    @property
+    def location(self) -> str:
+        """Where it is, for people: a URL without what is secret in it."""
+        return shown(self.base_path)
+
     def open(self, cache: StoreCache | None = None) -> Source:
-        """Its source, which keeps what it downloads in `cache`; ConfigError if its URL means
-        none."""
-        if self.source is not None:
-            return self.source
-        return open_source(os.fspath(self.path), cache)
+        """Its source; ConfigError if its URL means none. `cache`: where what a URL holds
+        is kept; None: the default one."""
+        return self.source if self.source is not None else open_source(self.base_path, cache)
 
 
 def check_name(name: str) -> str:
