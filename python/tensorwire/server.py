@@ -119,22 +119,29 @@ class Server(ServedModels):
                 self._open_listener(engine)
 
     def load(self) -> Server:
-        """The second half of `start`."""
+        """The second half of `start`. If it fails, the server is stopped."""
+        try:
+            self._load()
+        except TensorWireError:
+            self.stop(0)
+            raise
+        return self
+
+    def _load(self) -> None:
         engine, reconciler = self._engine, self._reconciler
         if engine is None or reconciler is None or self._stopping.is_set():
-            return self
+            return
         lasting = self._listens_when_loaded
         change = self._repository.start(reconciler, lasting=lasting)
         change.wait()
         order = [model.name for model in self._repository.first]
         self._outcomes = [each for name in order for each in change.outcomes.get(name, ())]
         if self._stopping.is_set():
-            return self
+            return
         if lasting:
             self._open_when_loaded(engine)
         elif self._outcomes and not self._repository.is_followed:
             self._check_any_served()
-        return self
 
     def stop(self, grace: float | str | None = None) -> bool:
         """Turns health to NOT_SERVING, stops accepting, finishes what is in flight for up
@@ -287,7 +294,6 @@ class Server(ServedModels):
         served = {each.model.name for each in self._outcomes if each.error is None}
         failed = [each for each in self._outcomes if each.model.name not in served]
         if failed:
-            self.stop(0)
             raise ModelLoadError(describe_failures("servable", failed))
         with self._lock:
             if not self._stopping.is_set():
@@ -295,7 +301,6 @@ class Server(ServedModels):
 
     def _check_any_served(self) -> None:
         if all(each.error for each in self._outcomes):
-            self.stop(0)
             raise ModelLoadError(_nothing_to_serve(self._outcomes))
 
 
