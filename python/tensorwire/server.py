@@ -86,6 +86,7 @@ class Server(ServedModels):
         self._stopped = threading.Event()
         self._engine: _core.Engine | None = None
         self._listener: _core.Server | None = None
+        self._reconciler: Reconciler | None = None
         self._renewal: TlsRenewal | None = None
         self._control: Control | None = None
         self._outcomes: list[Outcome] = []
@@ -112,34 +113,35 @@ class Server(ServedModels):
             for model in self._repository.first:
                 engine.declare(model.name)
             self._engine = engine
+            # All that takes time before models can load comes before the port opens.
+            self._reconciler = self._reconciler_of(engine)
             if not self._listens_when_loaded:
                 self._open_listener(engine)
 
     def load(self) -> Server:
-        """The second half of `start`."""
-        engine, lasting = self._engine, self._listens_when_loaded
-        if engine is None or self._stopping.is_set():
-            return self
-        exporter = KerasExporter(engine.tensorflow_version)
-        cache = self.config.stores.open_cache()
-        reconciler = Reconciler(
-            engine,
-            exporter,
-            self._version_options,
-            self.config.lifecycle,
-            open_source=lambda model: model.open(cache),
-        )
+        """The second half of `start`. If it fails, the server is stopped."""
+        try:
+            self._load()
+        except TensorWireError:
+            self.stop(0)
+            raise
+        return self
+
+    def _load(self) -> None:
+        engine, reconciler = self._engine, self._reconciler
+        if engine is None or reconciler is None or self._stopping.is_set():
+            return
+        lasting = self._listens_when_loaded
         change = self._repository.start(reconciler, lasting=lasting)
         change.wait()
         order = [model.name for model in self._repository.first]
         self._outcomes = [each for name in order for each in change.outcomes.get(name, ())]
         if self._stopping.is_set():
-            return self
+            return
         if lasting:
             self._open_when_loaded(engine)
         elif self._outcomes and not self._repository.is_followed:
             self._check_any_served()
-        return self
 
     def stop(self, grace: float | str | None = None) -> bool:
         """Turns health to NOT_SERVING, stops accepting, finishes what is in flight for up
@@ -275,6 +277,16 @@ class Server(ServedModels):
             fields = {"address": place.bound}
             _log.info("listening on %s", place.whereabouts, extra={"fields": fields})
 
+    def _reconciler_of(self, engine: _core.Engine) -> Reconciler:
+        cache = self.config.stores.open_cache()
+        return Reconciler(
+            engine,
+            KerasExporter(engine.tensorflow_version),
+            self._version_options,
+            self.config.lifecycle,
+            open_source=lambda model: model.open(cache),
+        )
+
     def _version_options(self, model: ModelConfig, folder: Path) -> str:
         return self.config.version_options(model.name, folder, model.batching, model.options)
 
@@ -282,7 +294,6 @@ class Server(ServedModels):
         served = {each.model.name for each in self._outcomes if each.error is None}
         failed = [each for each in self._outcomes if each.model.name not in served]
         if failed:
-            self.stop(0)
             raise ModelLoadError(describe_failures("servable", failed))
         with self._lock:
             if not self._stopping.is_set():
@@ -290,7 +301,6 @@ class Server(ServedModels):
 
     def _check_any_served(self) -> None:
         if all(each.error for each in self._outcomes):
-            self.stop(0)
             raise ModelLoadError(_nothing_to_serve(self._outcomes))
 
 

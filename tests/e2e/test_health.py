@@ -1,5 +1,6 @@
 """gRPC's health service tells the truth about models and about stopping."""
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from harness.predict import TIMEOUT_SECONDS, PredictionClient, predict_request, refused
 from harness.server_process import ServerProcess, model_arguments
+from harness.versions import until
 from models.make_models import HEALTHY
 
+State = get_model_status_pb2.ModelVersionStatus
 Status = health_pb2.HealthCheckResponse
 SERVICES = (
     "tensorflow.serving.PredictionService",
@@ -93,8 +96,16 @@ def test_not_serving_while_loading(models: Path, start) -> None:
     slow = get_model_status_pb2.GetModelStatusRequest()
     slow.model_spec.name = "slow_load"
     stub = model_service_pb2_grpc.ModelServiceStub(channel)
-    (version,) = stub.GetModelStatus(slow, timeout=TIMEOUT_SECONDS).model_version_status
-    assert version.state == get_model_status_pb2.ModelVersionStatus.LOADING
+
+    def state() -> int:
+        # Before its folder was looked at there is no version.
+        with contextlib.suppress(grpc.RpcError):
+            (version,) = stub.GetModelStatus(slow, timeout=TIMEOUT_SECONDS).model_version_status
+            return version.state
+        return State.UNKNOWN
+
+    until(lambda: state() not in (State.UNKNOWN, State.START))
+    assert state() == State.LOADING
     with refused(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(slow_load)"):
         PredictionClient(channel).predict("slow_load", {"key": np.array([1])})
 

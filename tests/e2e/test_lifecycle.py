@@ -292,8 +292,9 @@ def test_the_reload_rpc(serve: Story, models: Path, versions: Versions, tmp_path
             reload_config(client, m, m)
     traffic.assert_flawless()
     reload_config(client)
-    with refused(grpc.StatusCode.NOT_FOUND):
-        client.predict("m", X)
+    # What is left out goes meanwhile.
+    with refused(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(m)"):
+        until(lambda: client.predict("m", X) is None)
     process.stop()
 
 

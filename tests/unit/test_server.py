@@ -329,3 +329,12 @@ def test_models_come_and_go(core: RecordingCore, models: dict[str, Path]) -> Non
             server.reload_model("a")
         server.replace_models({})
         assert server.models == {}
+
+
+def test_a_url_that_nothing_can_open_ends_the_start(
+    core: RecordingCore, models: dict[str, Path]
+) -> None:
+    server = Server({"a": models["a"], "b": "gopher://there/b"})
+    with pytest.raises(ConfigError, match="gopher"):
+        server.start()
+    assert core.calls[-1] == "stop 0"

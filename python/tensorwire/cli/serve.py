@@ -18,6 +18,7 @@ from tensorwire.errors import ConfigError, TensorWireError
 from tensorwire.logs import configure_logs
 from tensorwire.repository.model_config import ModelConfig, check_name
 from tensorwire.repository.naming import name_models, unique
+from tensorwire.repository.toml_output import write_toml
 from tensorwire.server import Server, Watcher, run
 
 from .announcement import announce
@@ -40,6 +41,11 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write where it listens to this file, as JSON, once it does; with "
     "--port 0 this tells which port it got. Whether the models are loaded is told by health.",
+)
+@click.option(
+    "--print-config",
+    is_flag=True,
+    help="Print, as a file for --config, all settings and models that count, and end.",
 )
 @setting_option("host", metavar="ADDRESS")
 @setting_option("port", metavar="NUMBER")
@@ -103,7 +109,11 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("log_level", metavar="|".join(LOG_LEVELS))
 @debug_option
 def serve(
-    paths: tuple[str, ...], named: tuple[str, ...], ready_file: Path | None, **settings: Any
+    paths: tuple[str, ...],
+    named: tuple[str, ...],
+    ready_file: Path | None,
+    print_config: bool,
+    **settings: Any,
 ) -> None:
     """Serve models over gRPC until stopped by Ctrl-C or SIGTERM.
 
@@ -125,6 +135,9 @@ def serve(
         config = load_config(given)
         models = _models(paths, named)
         server = Server.from_config(models, config)
+        if print_config:
+            click.echo(write_toml(config, server.configuration.values()), nl=False)
+            return
         if not server.configuration and config.lifecycle.model_config_file is None:
             raise click.UsageError(
                 "say what to serve: a PATH, --model NAME=PATH, or a --config FILE with models"

@@ -16,6 +16,7 @@ from tensorwire.units import format_duration
 from .crew import Crew
 from .event_loop import EventLoop
 from .loading import Failure, Loader, Look, look
+from .look_schedule import LookingCost
 from .managed_model import Leaving, ManagedModel
 from .managed_version import Doing, ManagedVersion, same_content
 from .model_config import ModelConfig
@@ -51,6 +52,7 @@ class Attendant:
         self._settings = settings
         self._loop = loop
         self._crew = crew
+        self._looking = LookingCost()
 
     def attend(self, model: ManagedModel, now: float) -> float | None:
         """Begins what can be begun. When to come again; None: when something changes."""
@@ -102,7 +104,8 @@ class Attendant:
             if found.is_empty:
                 model.see((), reload_changed=True)
             self._note_look(model, found.error)
-        model.end_look(self._loop.now(), found.seconds, settled=settled)
+        self._looking.note(model.name, found.seconds)
+        model.end_look(self._loop.now(), self._looking.least_interval, settled=settled)
         return [model.name]
 
     def _note_look(self, model: ManagedModel, error: str | None) -> None:
@@ -201,6 +204,7 @@ class Attendant:
         if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
             return
         model.leaving = Leaving.UNDER_WAY
+        self._looking.note(model.name, 0.0)
         served = [each.served for each in model.versions.values() if each.served is not None]
 
         def job() -> None:

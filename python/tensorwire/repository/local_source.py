@@ -95,10 +95,12 @@ def list_versions(path: Path) -> list[ModelVersion]:
 
 def _look(path: Path) -> tuple[list[ModelVersion], set[str]]:
     """The versions, and what there is to remark on."""
+    # Paths stay text for as long as they can: this is done at every poll.
+    folder = str(path)
     try:
-        if path.is_dir():
-            if (path / GRAPH_FILE).is_file():
-                return [_folder(ONLY_VERSION, path)], set()
+        if os.path.isdir(folder):  # noqa: PTH112
+            if os.path.isfile(f"{folder}/{GRAPH_FILE}"):  # noqa: PTH113
+                return [_folder(ONLY_VERSION, folder)], set()
             return _numeric_versions(path)
         if path.exists():
             return [_keras_file(path)], set()
@@ -107,17 +109,18 @@ def _look(path: Path) -> tuple[list[ModelVersion], set[str]]:
     raise ModelLoadError(f"{path} does not exist")
 
 
-def _folder(number: int, path: Path) -> ModelVersion:
+def _folder(number: int, folder: str) -> ModelVersion:
     try:
-        look = look_at(str(path))
+        look = look_at(folder)
     except OSError as error:
-        return ModelVersion(number, str(path), incomplete=f"can't be read: {error.strerror}")
-    return ModelVersion(number, str(path), stamp=look.stamp, incomplete=look.incomplete)
+        return ModelVersion(number, folder, incomplete=f"can't be read: {error.strerror}")
+    return ModelVersion(number, folder, stamp=look.stamp, incomplete=look.incomplete)
 
 
 def _numeric_versions(path: Path) -> tuple[list[ModelVersion], set[str]]:
-    children = sorted(path.iterdir())
-    numbered: dict[int, Path] = {}
+    with os.scandir(path) as entries:
+        children = sorted(entries, key=lambda entry: entry.name)
+    numbered: dict[int, os.DirEntry[str]] = {}
     remarks: set[str] = set()
     for child in children:
         number = version_number(child.name)
@@ -129,8 +132,8 @@ def _numeric_versions(path: Path) -> tuple[list[ModelVersion], set[str]]:
     if not numbered and _SAVED_MODEL_PARTS.intersection(child.name for child in children):
         return [ModelVersion(ONLY_VERSION, str(path), incomplete=f"has no {GRAPH_FILE}")], set()
     if not numbered:
-        raise NoVersionsError(_why_no_versions(path, children))
-    versions = [_folder(number, numbered[number]) for number in sorted(numbered)]
+        raise NoVersionsError(_why_no_versions(path, [Path(child.path) for child in children]))
+    versions = [_folder(number, numbered[number].path) for number in sorted(numbered)]
     if any(not each.incomplete for each in versions):
         remarks |= {
             f"{each.location} is passed over: it {each.incomplete}"

@@ -7,12 +7,31 @@ SETTLE_SECONDS = 1.0
 longer: it is taken when it has been quiet for that long."""
 
 LOOKING_SHARE = 20
-"""A look that took a while is followed by so many times its length without one, so that
-looking takes no more than a twentieth of a thread."""
+"""All looks together may take one part in so many of a core: with very many models each is
+looked at less often than it should be, rather than the requests having to wait."""
 
 LONGEST_REST_SECONDS = 10.0
-"""But for no longer than this: a first look at a store may take seconds, for what it imports
-and, of an archive, for its download."""
+"""But not more seldom than this: a first look at a store may take seconds, for what it
+imports."""
+
+
+class LookingCost:
+    """What looking costs: the processor time of each model's last look."""
+
+    def __init__(self) -> None:
+        self._each: dict[str, float] = {}
+        self._total = 0.0
+
+    def note(self, name: str, seconds: float) -> None:
+        """A look took so much processor time; 0: there is no more of it."""
+        self._total += seconds - self._each.pop(name, 0.0)
+        if seconds > 0:
+            self._each[name] = seconds
+
+    @property
+    def least_interval(self) -> float:
+        """Seconds between two looks at the same model."""
+        return min(LOOKING_SHARE * self._total, LONGEST_REST_SECONDS)
 
 
 class LookSchedule:
@@ -47,12 +66,13 @@ class LookSchedule:
         self._asked = False
         self._next = None
 
-    def end(self, now: float, seconds: float, *, settled: bool) -> None:
-        """It has ended, after so long; not `settled`: something was changing."""
+    def end(self, now: float, least: float, *, settled: bool) -> None:
+        """It has ended, and the next one is not due before `least` seconds; not `settled`:
+        something was changing."""
         self.ended += 1
         if self._interval > 0:
             soon = self._interval if settled else min(self._interval, SETTLE_SECONDS)
-            self._next = now + max(soon, min(LOOKING_SHARE * seconds, LONGEST_REST_SECONDS))
+            self._next = now + max(soon, least)
 
     @property
     def next(self) -> float | None:

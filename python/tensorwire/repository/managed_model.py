@@ -102,9 +102,9 @@ class ManagedModel:
         self._load_again_at = self.looks.ask()
         return self._load_again_at
 
-    def end_look(self, now: float, seconds: float, *, settled: bool) -> None:
-        """A look has ended that took so long."""
-        self.looks.end(now, seconds, settled=settled)
+    def end_look(self, now: float, least: float, *, settled: bool) -> None:
+        """A look has ended; see `LookSchedule.end`."""
+        self.looks.end(now, least, settled=settled)
         if self._load_again_at is not None and self.looks.ended >= self._load_again_at:
             self._load_again_at = None
             for version in self.versions.values():

@@ -8,6 +8,7 @@ import pytest
 
 from tensorwire.errors import ConfigError, ModelLoadError, NotFoundError
 from tensorwire.repository.change import Change, describe_failures
+from tensorwire.repository.look_schedule import LookingCost
 from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.reconciler import Reconciler
 from tensorwire.repository.source import ModelVersion, NoVersionsError
@@ -228,6 +229,17 @@ def test_resource_preserving_unloads_first() -> None:
     done = bench.engine.taken()
     assert sorted(done[:2]) == ["unload m 2", "unload m 3"]
     assert sorted(done[2:]) == ["load m 2", "load m 3"]
+
+
+def test_looking_takes_a_bounded_share_of_a_core() -> None:
+    cost = LookingCost()
+    for index in range(500):
+        cost.note(f"m{index}", 0.001)
+    assert cost.least_interval == pytest.approx(10.0)
+    for index in range(499):
+        cost.note(f"m{index}", 0.0)
+    cost.note("m499", 0.002)
+    assert cost.least_interval == pytest.approx(0.04)
 
 
 def test_polling_once() -> None:

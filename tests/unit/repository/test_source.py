@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tensorwire.errors import ConfigError, ModelLoadError
+from tensorwire.repository import local_source
 from tensorwire.repository.local_source import LocalSource, list_versions
 from tensorwire.repository.naming import name_from_path, name_models
 from tensorwire.repository.source import ModelVersion, NoVersionsError, open_source
@@ -126,7 +127,7 @@ def test_a_directory_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Mo
     def refuse(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(local_source.os, "scandir", refuse)
     assert "can't be read: Permission denied" in refusal(tmp_path)
 
 

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+from tensorwire.config import Batching, load_config
+from tensorwire.repository.model_config import ModelConfig
+from tensorwire.repository.toml_models import TomlModels
+from tensorwire.repository.toml_output import REDACTED, write_toml
+
+
+def test_what_is_written_says_the_same(tmp_path: Path) -> None:
+    settings = {
+        "port": 8500,
+        "host": "::1",
+        "grace": "2s",
+        "xla": True,
+        "versions": "all",
+        "batching": Batching(max_batch_size=8, allowed_batch_sizes=(2, 8)),
+        "default_timeout": "5s",
+        "keepalive_time": "none",
+        "measure_cache": "off",
+    }
+    config = load_config(settings, {})
+    models = [
+        ModelConfig("b", "/models/b", versions=[3, 1], labels={"x": 3, 'a "b"': 1}),
+        ModelConfig("a b", "s3://bucket/a", versions=2, transition="resource"),
+        ModelConfig("c", "/models/ü", batching=Batching.off(), options={"warmup": {"n": 1}}),
+    ]
+    file = tmp_path / "tensorwire.toml"
+    file.write_text(write_toml(config, models))
+    again = load_config({"config": file}, {})
+    assert write_toml(again, TomlModels(file)()) == file.read_text()
+    assert TomlModels(file)() == sorted(models, key=lambda model: model.name)
+    assert (again.listener, again.batches) == (config.listener, config.batches)
+    assert again.engine == config.engine
+    assert "# rest_port is not set" in file.read_text()
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    import dataclasses
+
+    from tensorwire.pem import Pem
+
+    config = load_config({}, {})
+    key = Pem(None, "-----BEGIN PRIVATE KEY-----")
+    certificate = Pem(tmp_path / "certificate.pem")
+    tls = dataclasses.replace(config.listener.tls, tls_key=key, tls_certificate=certificate)
+    listener = dataclasses.replace(config.listener, tls=tls)
+    text = write_toml(dataclasses.replace(config, listener=listener), [])
+    assert "PRIVATE" not in text
+    assert f'tls_key = "{REDACTED}"' in text
+    assert f'tls_certificate = "{tmp_path}/certificate.pem"' in text
