@@ -14,7 +14,7 @@ from tensorwire.config.values import MAX_DURATION_SECONDS
 
 from .command_line import CommandLine
 from .failure import invalid
-from .files import named_file
+from .files import named_file, named_message
 from .flags import FLAGS, cores
 from .network import channel_settings, network_settings, rest_host
 
@@ -162,7 +162,7 @@ def _batching(line: CommandLine) -> dict[str, Any]:
 
 
 def _serving(line: CommandLine) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
+    settings = _monitoring(line)
     if "rest_api_timeout_in_ms" in line.given:
         milliseconds = line.number("rest_api_timeout_in_ms")
         settings["rest_timeout"] = min(milliseconds / 1000, MAX_DURATION_SECONDS)
@@ -175,3 +175,13 @@ def _serving(line: CommandLine) -> dict[str, Any]:
     if "enable_serialization_as_tensor_content" in line.given:
         settings["tensor_content"] = line.is_on("enable_serialization_as_tensor_content")
     return settings
+
+
+def _monitoring(line: CommandLine) -> dict[str, Any]:
+    config = named_message(line, "monitoring_config_file", "MonitoringConfig")
+    if config is None:
+        return {}
+    prometheus = config.prometheus_config
+    if not prometheus.enable:
+        return {"monitoring_path": "off"}
+    return {"monitoring_path": prometheus.path} if prometheus.path else {}

@@ -13,9 +13,9 @@ import h2.exceptions
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from harness.certificates import Authority
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
+from harness.certificates import Authority
 from harness.model_server import ModelServer, free_port
 from harness.predict import PredictionClient, good_request, predict_request, refused
 from harness.queueing import send_all, sleep_request, wait_for

@@ -290,3 +290,20 @@ def test_files_that_can_not_be_read_are_told(tmp_path: Path) -> None:
         assert refusal(BASE, f"--{flag}={tmp_path}/none")[0] == "NOT_FOUND"
     with pytest.raises(ConfigError, match="TENSORWIRE_MODEL_CONFIG_FILE"):
         config(TENSORWIRE_MODEL_CONFIG_FILE="/nowhere/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("prometheus_config { enable: true }", "/monitoring/prometheus/metrics"),
+        ('prometheus_config { enable: true path: "/here" }', "/here"),
+        ('prometheus_config { path: "/here" }', None),
+        ("", None),
+    ],
+)
+def test_monitoring(tmp_path: Path, text: str, path: str | None) -> None:
+    file = tmp_path / "monitoring.txt"
+    file.write_text(text)
+    told = config(f"--monitoring_config_file={file}")
+    assert told.listener.monitoring_path == path
+    assert config().listener.monitoring_path == "/monitoring/prometheus/metrics"
