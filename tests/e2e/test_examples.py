@@ -92,10 +92,11 @@ def test_own_source(model: Path, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "model"), "zip", model)
     program = (
         "import sys, tensorwire as tw\n"
+        "sys.path.append(sys.argv[2])\n"
         "from own_source import ZipSource\n"
         "with tw.Server({'m': ZipSource(sys.argv[1])}, port=0) as server:\n"
         "    with tw.Client(server.address) as client:\n"
         "        print(client.predict('m', {'x': [1.0, 2.0]})['y'])\n"
     )
-    printed = run("-c", program, tmp_path / "model.zip", PYTHONPATH=str(EXAMPLES))
+    printed = run("-c", program, tmp_path / "model.zip", EXAMPLES)
     assert printed == "[2.5 3. ]\n"

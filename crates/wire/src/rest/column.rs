@@ -7,8 +7,9 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tensor::{DType, Shape, Tensor};
 
+use super::number::Number;
 use super::refusal::{Refusal, RestError, excerpt, invalid, type_name};
-use super::scanner::{END, Number, Scanner};
+use super::scanner::{END, Scanner};
 use crate::text::numbers::{BFLOAT16, HALF, range};
 use crate::text::values::BASE64;
 

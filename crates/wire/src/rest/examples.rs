@@ -5,8 +5,9 @@ use prost::Message;
 
 use super::column::base64;
 use super::members::{Members, SIGNATURE_NAME};
+use super::number::Number;
 use super::refusal::{Refusal, RestError, invalid, type_name};
-use super::scanner::{Number, Scanner};
+use super::scanner::Scanner;
 use crate::examples::{HANDLE_BYTES, TooLarge};
 use crate::proto::tensorflow::feature::Kind;
 use crate::proto::tensorflow::{BytesList, Example, Feature, FloatList, Int64List};

@@ -6,8 +6,9 @@ use smallvec::SmallVec;
 use tensor::{DType, Tensor};
 
 use super::column::{Column, Sizes, is_base64, print};
+use super::quoted::Quoted;
 use super::refusal::{Refusal, excerpt, invalid};
-use super::scanner::{Quoted, Scanner};
+use super::scanner::Scanner;
 
 /// Each input's name and element type.
 pub(super) type Inputs<'a> = [(&'a str, DType)];

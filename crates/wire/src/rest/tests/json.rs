@@ -6,7 +6,8 @@ use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
 use proptest::strategy::Just;
 use serde_json::Value;
 
-use super::super::scanner::{Number, Scanner};
+use super::super::number::Number;
+use super::super::scanner::Scanner;
 use super::refusal;
 
 fn skipped(text: &[u8]) -> Result<usize, String> {
