@@ -55,6 +55,9 @@ NOWHERE_ELSE = {
     "tensorflow.serving.PrometheusConfig",
     "tensorflow.serving.MonitoringConfig",
     "tensorflow.serving.BatchingParameters",
+    "tensorflow.serving.SavedModelBundleSourceAdapterConfig",
+    "tensorflow.serving.SessionBundleConfig",
+    "tensorflow.serving.SessionBundleConfig.SessionConfig",
 }
 
 

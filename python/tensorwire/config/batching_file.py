@@ -29,7 +29,13 @@ def read_batching(path: Path) -> dict[str, Any]:
 
     Raises ConfigError with the file and the line if it can't be read.
     """
-    message = read_text_proto(path, new_message("tensorflow.serving.BatchingParameters"))
+    return batching_values(
+        read_text_proto(path, new_message("tensorflow.serving.BatchingParameters"))
+    )
+
+
+def batching_values(message: Any) -> dict[str, Any]:
+    """The values that a `BatchingParameters` gives, by their names in `Batching`."""
     values = {name: getattr(message, name).value for name in _WRAPPED if message.HasField(name)}
     values["pad_variable_length_inputs"] = message.pad_variable_length_inputs
     values["allowed_batch_sizes"] = tuple(message.allowed_batch_sizes)

@@ -15,12 +15,14 @@ from .failure import StartError
 def named_file(line: CommandLine, flag: str) -> Path | None:
     """The file that a flag names; None: it names none.
 
-    Raises StartError if it is not there.
+    Raises StartError if it is not there, or no file.
     """
     text = line.text(flag)
     if not text:
         return None
     path = Path(text).absolute()
+    if path.is_dir():
+        raise StartError("INVALID_ARGUMENT", f"{text} is a directory, not a file (--{flag})")
     if not path.is_file():
         raise StartError("NOT_FOUND", f"{text}; No such file or directory (--{flag})")
     return path

@@ -9,14 +9,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tensorwire.config import Batching, ServeConfig, load_config
+from tensorwire.config import ServeConfig, load_config
 from tensorwire.config.values import MAX_DURATION_SECONDS
 
+from .batching import batching_settings
 from .command_line import CommandLine
 from .failure import invalid
-from .files import named_file
-from .flags import FLAGS, cores
+from .files import named_file, named_message
+from .flags import FLAGS
 from .network import channel_settings, network_settings, rest_host
+from .platform import platform_settings
 
 _log = logging.getLogger("tensorwire.model_server")
 
@@ -36,9 +38,6 @@ before it, and flags before them."""
 
 MAX_RETRIES = 1_000_000
 
-_BATCHING = {"max_batch_size": 1000, "batch_timeout_micros": 0, "max_enqueued_batches": 10}
-"""TensorFlow Serving's parameters where a file does not say them."""
-
 
 def config_of(line: CommandLine, environ: Mapping[str, str] | None = None) -> ServeConfig:
     """The tree that these flags mean.
@@ -47,7 +46,8 @@ def config_of(line: CommandLine, environ: Mapping[str, str] | None = None) -> Se
     """
     environ = os.environ if environ is None else environ
     given = network_settings(line)
-    given |= _lifecycle(line) | _session(line) | _batching(line) | _serving(line)
+    given |= _lifecycle(line) | _session(line) | batching_settings(line) | _serving(line)
+    given |= platform_settings(line)
     connections, more = channel_settings(line)
     config = load_config(given | more, environ, DEFAULTS)
     listener = config.listener
@@ -143,26 +143,8 @@ def _compilation(line: CommandLine) -> dict[str, Any]:
     return settings
 
 
-def _batching(line: CommandLine) -> dict[str, Any]:
-    parameters = named_file(line, "batching_parameters_file")
-    if not line.is_on("enable_batching"):
-        if parameters is not None:
-            raise invalid(
-                "server_options.batching_parameters_file is set without setting "
-                "server_options.enable_batching to true."
-            )
-        return {"batching": Batching.off()} if "enable_batching" in line.given else {}
-    given = Batching() if parameters is None else Batching.from_file(parameters)
-    usual = {**_BATCHING, "num_batch_threads": cores()}
-    missing = {name: value for name, value in usual.items() if getattr(given, name) is None}
-    return {
-        "batching": given.with_values(**missing),
-        "enable_per_model_batching_parameters": line.is_on("enable_per_model_batching_parameters"),
-    }
-
-
 def _serving(line: CommandLine) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
+    settings = _monitoring(line)
     if "rest_api_timeout_in_ms" in line.given:
         milliseconds = line.number("rest_api_timeout_in_ms")
         settings["rest_timeout"] = min(milliseconds / 1000, MAX_DURATION_SECONDS)
@@ -175,3 +157,13 @@ def _serving(line: CommandLine) -> dict[str, Any]:
     if "enable_serialization_as_tensor_content" in line.given:
         settings["tensor_content"] = line.is_on("enable_serialization_as_tensor_content")
     return settings
+
+
+def _monitoring(line: CommandLine) -> dict[str, Any]:
+    config = named_message(line, "monitoring_config_file", "MonitoringConfig")
+    if config is None:
+        return {}
+    prometheus = config.prometheus_config
+    if not prometheus.enable:
+        return {"monitoring_path": "off"}
+    return {"monitoring_path": prometheus.path} if prometheus.path else {}

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,23 @@ def test_the_program_goes_on_after_an_unknown_argument(
         f"Failed to start server. Error: NOT_FOUND: {missing}; No such file or directory "
         "(--model_config_file)"
     )
+
+
+def test_every_flag_has_a_test_of_its_effect() -> None:
+    here = Path(__file__).parent
+    folders = (here, here.parent.parent / "e2e" / "model_server")
+    tests = [file for folder in folders for file in folder.glob("test_*.py")]
+    # This file's table of them all is no test.
+    texts = [file.read_text() for file in tests if file != Path(__file__)]
+    untested = [
+        flag.name
+        for flag in FLAGS
+        # Printing the version is in this file too; the name of a model is said everywhere.
+        if not any(re.search(rf"\b{flag.name}\b", text) for text in texts)
+    ]
+    assert untested == []
+
+
+def test_the_program_is_installed() -> None:
+    project = (Path(__file__).parents[3] / "pyproject.toml").read_text()
+    assert '\ntensorwire-model-server = "tensorwire.model_server:main"\n' in project

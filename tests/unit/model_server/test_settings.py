@@ -290,3 +290,64 @@ def test_files_that_can_not_be_read_are_told(tmp_path: Path) -> None:
         assert refusal(BASE, f"--{flag}={tmp_path}/none")[0] == "NOT_FOUND"
     with pytest.raises(ConfigError, match="TENSORWIRE_MODEL_CONFIG_FILE"):
         config(TENSORWIRE_MODEL_CONFIG_FILE="/nowhere/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("prometheus_config { enable: true }", "/monitoring/prometheus/metrics"),
+        ('prometheus_config { enable: true path: "/here" }', "/here"),
+        ('prometheus_config { path: "/here" }', None),
+        ("", None),
+    ],
+)
+def test_monitoring(tmp_path: Path, text: str, path: str | None) -> None:
+    file = tmp_path / "monitoring.txt"
+    file.write_text(text)
+    told = config(f"--monitoring_config_file={file}")
+    assert told.listener.monitoring_path == path
+    assert config().listener.monitoring_path == "/monitoring/prometheus/metrics"
+
+
+PLATFORM = """
+platform_configs {
+  key: "tensorflow"
+  value {
+    source_adapter_config {
+      [type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] {
+        legacy_config {
+          session_config { intra_op_parallelism_threads: 4 }
+          batching_parameters { max_batch_size { value: 16 } }
+          saved_model_tags: "serve"
+          saved_model_tags: "gpu"
+          enable_session_metadata: true
+        }
+      }
+    }
+  }
+}
+"""
+
+
+def test_platform_config_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "platform.txt"
+    flag = f"--platform_config_file={file}"
+    file.write_text(PLATFORM)
+    told = config(flag, "--saved_model_tags=other", "--enable_batching=false")
+    assert told.engine.saved_model_tags == ("serve", "gpu")
+    assert told.batches.batching.max_batch_size == 16
+    assert told.batches.batching.max_enqueued_batches == 10
+    assert "its session_config is not applied" in caplog.text
+    caplog.clear()
+    file.write_text(PLATFORM.replace('key: "tensorflow"', 'key: "other"'))
+    assert refusal(BASE, flag) == (
+        "INVALID_ARGUMENT",
+        "--platform_config_file: it says nothing of the platform tensorflow",
+    )
+    assert "the platform other is not served" in caplog.text
+    file.write_text('platform_configs { key: "tensorflow" value {} }')
+    assert "is configured by nothing" in refusal(BASE, flag)[1]
+    file.write_text("platform_configs {")
+    assert refusal(BASE, flag)[1].startswith(f"{file}, line 1: ")
+    file.write_text(PLATFORM.replace("SavedModelBundleSource", "Another"))
+    assert refusal(BASE, flag)[0] == "INVALID_ARGUMENT"
