@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import errors as errors
     from .client import AsyncClient, Client, Keepalive, Retry
-    from .config import Batching
+    from .config import Batching, RequestLog
     from .errors import TensorWireError
     from .model import Model
     from .server import Server, serve
@@ -35,6 +35,7 @@ _HOMES = {
     "Model": "model",
     "ModelMetadata": "signature",
     "ModelStatus": "signature",
+    "RequestLog": "config",
     "Retry": "client",
     "Server": "server",
     "Signature": "signature",
@@ -52,6 +53,7 @@ __all__ = [
     "Model",
     "ModelMetadata",
     "ModelStatus",
+    "RequestLog",
     "Retry",
     "Server",
     "Signature",

@@ -53,7 +53,11 @@ class Engine:
         `options` is JSON: batching {enabled, max_batch_size, batch_timeout_micros,
         max_enqueued_batches, num_batch_threads, allowed_batch_sizes (list),
         pad_variable_length_inputs, enable_large_batch_splitting,
-        max_execution_batch_size}; null where it is for the engine to choose.
+        max_execution_batch_size}, null where it is for the engine to choose; warmup
+        {enabled, iterations, failing ("refuse" or "warn"), file (null: the version's own)};
+        logging (null: none) {prefix, format ("tfrecord" or "jsonl"), sampling_rate (0 to 1),
+        max_file_bytes, max_file_age (null: any), max_files (0: any), max_total_bytes (0:
+        any), flush_interval, queue_records, queue_bytes, saved_model_tags}; seconds.
 
         A version of that number that is available answers until the new one takes its
         place, all at once; the call returns when the old one is freed. On failure the old
@@ -87,6 +91,13 @@ class Engine:
         are not there may be named; requests are then told that there is none.
 
         Raises NativeError NOT_FOUND if no model of this name was declared or loaded."""
+
+    def stop_warmups(self) -> None:
+        """Ends warm-ups under way and to come: their loads fail with CANCELLED."""
+
+    def finish_logs(self, timeout: float) -> bool:
+        """Writes what is kept of requests and finishes the files; False: that took longer
+        than `timeout` seconds. A request that is answered later begins another file."""
 
     def models(self) -> list[str]:
         """The names of all models, sorted."""

@@ -14,6 +14,7 @@ import numpy as np
 from . import _core
 from .arguments import check_outputs, check_strings, check_timeout, check_type
 from .config import Batching, EngineConfig, load_config
+from .config.recorded import NO_WARMUP
 from .config.session_file import read_session_config
 from .errors import (
     InvalidArgumentError,
@@ -79,9 +80,13 @@ def read_metadata(engine: _core.Engine, model: str, version: int | None = None) 
 
 
 def load_newest(
-    engine: _core.Engine, path: str | os.PathLike[str], batching: Batching
+    engine: _core.Engine,
+    path: str | os.PathLike[str],
+    batching: Batching,
+    warmup: Mapping[str, Any] = NO_WARMUP,
 ) -> tuple[str, int]:
-    """Loads the newest version of the model at a path; its name and version.
+    """Loads the newest version of the model at a path, warmed up as told; its name and
+    version.
 
     Raises ModelLoadError if it can't be loaded.
     """
@@ -90,7 +95,9 @@ def load_newest(
     folder = Path(newest.location)
     if newest.needs_export:
         folder = KerasExporter(engine.tensorflow_version).export(folder)
-    options = json.dumps({"batching": batching.to_native()})
+    options = json.dumps(
+        {"batching": batching.to_native(), "warmup": dict(warmup), "logging": None}
+    )
     try:
         engine.load(named.name, newest.number, str(folder), options)
     except _core.NativeError as error:

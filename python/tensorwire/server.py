@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("tensorwire.server")
 
+LOG_LIMIT_SECONDS = 5.0
+"""How long a stop waits for what is kept of requests to be on the disk."""
+
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (recognised, not used)
 
 
@@ -68,6 +71,7 @@ class Server:
                 f"default_model can't be {default!r}: the models served are {', '.join(names)}"
             )
         config.batches.check_models(names)
+        config.request_logs.check_models(names)
         self.config = config
         """What it was told."""
         self._wanted = models
@@ -103,7 +107,7 @@ class Server:
             self._engine = engine
             self._listener = self._listen(engine)
             exporter = KerasExporter(engine.tensorflow_version)
-            self._reconciler = Reconciler(engine, exporter, self.config.batches.to_native)
+            self._reconciler = Reconciler(engine, exporter, self.config.version_options)
         fields = {"address": self.bound_address}
         _log.info("listening on %s", self.whereabouts, extra={"fields": fields})
 
@@ -131,13 +135,17 @@ class Server:
         self._stopping.set()
         # A start that is still opening TensorFlow holds the lock; then there is no listener.
         with self._lock:
-            listener, reconciler = self._listener, self._reconciler
+            engine, listener, reconciler = self._engine, self._listener, self._reconciler
+        if engine is not None:
+            engine.stop_warmups()
         if reconciler is not None:
             reconciler.cancel(0.0)
         if listener is not None and not listener.stop(seconds):
             self._complete = False
         if reconciler is not None and not reconciler.cancel(max(0.0, end - time.monotonic())):
             self._complete = False
+        if engine is not None and not engine.finish_logs(LOG_LIMIT_SECONDS):
+            _log.warning("the request logs could not be finished: the disk is too slow")
         self._stopped.set()
         return self._complete
 

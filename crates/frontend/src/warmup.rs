@@ -122,7 +122,11 @@ impl Run<'_> {
             if let Err(error) = self.one(&record) {
                 self.warmed.failed += 1;
                 let known = error.kind() == Kind::Unimplemented;
-                let error = if known { error } else { self.about(number, &error) };
+                let error = if known {
+                    error
+                } else {
+                    self.about(number, &error)
+                };
                 let is_fatal = self.options.failing == Failing::Refuse;
                 if is_fatal || error.kind() == Kind::Cancelled {
                     return Err(error);

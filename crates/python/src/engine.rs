@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::{
@@ -12,17 +13,19 @@ use engine::{
 use frontend::TextCall;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
+use request_log::RequestLogs;
 use tensor::Tensor;
 use tensorflow::{Library, SessionConfig, load_saved_model};
 use wire::signatures::describe;
 
-use crate::engine_options::{EngineOptions, model_options};
+use crate::engine_options::{EngineOptions, version_options};
 use crate::error::serve_error;
 use crate::exit_gate;
 use crate::measure::{Meter, cost_tuples};
 use crate::of_this_process::OfThisProcess;
 use crate::signatures::signature_tuples;
 use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
+use crate::warm_up::warmed_up;
 
 /// (version, state, error code, message).
 type StatusTuple = (i64, &'static str, &'static str, String);
@@ -34,6 +37,9 @@ pub(crate) struct Engine {
     library: &'static Library,
     session: SessionConfig,
     meter: Meter,
+    logs: RequestLogs,
+    /// Ends warm-ups.
+    is_stopping: AtomicBool,
 }
 
 #[pymethods]
@@ -77,12 +83,19 @@ impl Engine {
         path: PathBuf,
         options: &str,
     ) -> PyResult<()> {
-        let options = model_options(options)?;
+        let options = version_options(options)?;
+        let engine = self.models().map_err(serve_error)?;
+        let logs = &self.logs;
         let load = move || {
             let model = load_saved_model(self.library, &self.session, (name, version), &path)?;
-            let mut model = model.with_options(options);
+            let recorder = options.logging.map(|log| logs.recorder(name, version, log));
+            let recorder = recorder.transpose().map_err(|error| {
+                ServeError::resource_exhausted(format!("cannot start a thread: {error}"))
+            })?;
+            let mut model = model.with_options(options.model).with_recorder(recorder);
             self.meter.measure(&mut model, &path);
-            Ok(model)
+            let beside = (&self.is_stopping, &engine.warmups);
+            warmed_up(model, &path, &options.warmup, beside)
         };
         let registry = self.registry()?;
         exit_gate::detach(py, || registry.load(name, version, load))
@@ -117,6 +130,19 @@ impl Engine {
     fn set_labels(&self, name: &str, labels: BTreeMap<String, i64>) -> PyResult<()> {
         let registry = self.registry()?;
         registry.set_labels(name, labels).map_err(serve_error)
+    }
+
+    fn stop_warmups(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn finish_logs(&self, py: Python<'_>, timeout: f64) -> bool {
+        let limit = Duration::try_from_secs_f64(timeout.max(0.0)).unwrap_or(Duration::MAX);
+        // The thread that writes is not there in a fork.
+        if self.models().is_err() {
+            return true;
+        }
+        exit_gate::detach(py, || self.logs.finish(limit))
     }
 
     #[pyo3(name = "models")]
@@ -206,6 +232,8 @@ impl Engine {
             models: OfThisProcess::new(Arc::new(engine)),
             library,
             meter: Meter::new(options, library, &session),
+            logs: RequestLogs::default(),
+            is_stopping: AtomicBool::new(false),
             session,
         })
     }

@@ -6,7 +6,9 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use engine::{Batching, Limits, ModelOptions};
+use frontend::WarmupOptions;
 use pyo3::PyResult;
+use request_log::LogOptions;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use tensorflow::SessionOptions;
@@ -59,10 +61,26 @@ impl EngineOptions {
     }
 }
 
-/// Reads the options of one model.
-pub(crate) fn model_options(json: &str) -> PyResult<ModelOptions> {
-    let ModelFields { batching } = from_json("the model's options", json)?;
-    Ok(ModelOptions { batching })
+/// What one version is loaded with.
+pub(crate) struct VersionOptions {
+    pub(crate) model: ModelOptions,
+    pub(crate) warmup: WarmupOptions,
+    /// `None`: no request is kept.
+    pub(crate) logging: Option<LogOptions>,
+}
+
+/// Reads the options of one version.
+pub(crate) fn version_options(json: &str) -> PyResult<VersionOptions> {
+    let ModelFields {
+        batching,
+        warmup,
+        logging,
+    } = from_json("the model's options", json)?;
+    Ok(VersionOptions {
+        model: ModelOptions { batching },
+        warmup,
+        logging,
+    })
 }
 
 fn from_json<Options: DeserializeOwned>(what: &str, json: &str) -> PyResult<Options> {
@@ -93,6 +111,8 @@ struct SessionFields {
 struct ModelFields {
     #[serde(with = "BatchingFields")]
     batching: Batching,
+    warmup: WarmupOptions,
+    logging: Option<LogOptions>,
 }
 
 #[derive(Deserialize)]

@@ -21,6 +21,8 @@ mod engine_options;
 
 mod measure;
 
+mod warm_up;
+
 mod engine;
 
 mod server;

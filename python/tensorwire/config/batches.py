@@ -5,7 +5,6 @@ have for parts of it.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,10 +101,6 @@ class BatchingConfig:
             return Batching.off()
         # As in TensorFlow Serving, the shared pool's size is not for one model to say.
         return dataclasses.replace(Batching.from_file(file), num_batch_threads=None)
-
-    def to_native(self, model: str, folder: Path) -> str:
-        """A version's options as JSON, as `_core.Engine.load` takes them."""
-        return json.dumps({"batching": self.of_version(model, folder).to_native()})
 
 
 @dataclass(frozen=True)

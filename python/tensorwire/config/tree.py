@@ -5,6 +5,7 @@ part as JSON.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,9 @@ from tensorwire.repository.keras_export import cache_directory
 
 from . import values
 from .batches import BatchingConfig
+from .batching import Batching
 from .memory import memory_limit
+from .recorded import RequestLogConfig, WarmupConfig
 from .setting import branch, setting
 
 MAX_REQUESTS = 65_536
@@ -257,3 +260,28 @@ class ServeConfig:
     batches: BatchingConfig = branch(BatchingConfig)
     engine: EngineConfig = branch(EngineConfig)
     log: LogConfig = branch(LogConfig)
+    warmups: WarmupConfig = branch(WarmupConfig)
+    request_logs: RequestLogConfig = branch(RequestLogConfig)
+
+    def version_options(
+        self,
+        model: str,
+        folder: Path,
+        batching: Batching | None = None,
+        tables: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> str:
+        """What the version of a model in a folder is loaded with, as the JSON that
+        `_core.Engine.load` takes. What is said of the model itself goes before the settings:
+        its `batching`, and its `tables` warmup and logging.
+
+        Raises ConfigError for what can't be.
+        """
+        tables = tables or {}
+        logging = self.request_logs.of_model(tables.get("logging", {}), model)
+        return json.dumps(
+            {
+                "batching": (batching or self.batches.of_version(model, folder)).to_native(),
+                "warmup": self.warmups.of_model(tables.get("warmup", {}), model),
+                "logging": None if logging is None else logging.to_native(),
+            }
+        )

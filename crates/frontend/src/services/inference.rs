@@ -10,7 +10,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use engine::metrics::{MessageSizes, Tally};
 use engine::{
-    Call, InferenceMethod, Kind, Outcome, Permit, Respond, ServeError, ServedModel, Timings, expired, lost,
+    Call, InferenceMethod, Kind, Outcome, Permit, Respond, ServeError, ServedModel, Timings,
+    expired, lost,
 };
 use http::Response;
 use tensor::Tensor;

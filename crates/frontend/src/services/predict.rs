@@ -75,7 +75,13 @@ pub(crate) fn recorded(
     let (index, signature) = model.signature(name)?;
     let inputs = decode_inputs(signature, &request, message, usize::MAX)?;
     let outputs = signature.bind_outputs(&request.output_filter)?;
-    EngineCall::new(Arc::clone(model), index, inputs, outputs, Clock::until(None))
+    EngineCall::new(
+        Arc::clone(model),
+        index,
+        inputs,
+        outputs,
+        Clock::until(None),
+    )
 }
 
 /// Writes `PredictResponse`s.
