@@ -133,15 +133,28 @@ class Server:
     """The listener over an engine. Listens from the moment it is made."""
 
     def __new__(cls, engine: Engine, options: str) -> Server:
-        """`options` is JSON: host, port (0: any free one), io_threads (0: one a core),
-        max_message_bytes, tensor_content (bool), default_model (string or null).
+        """`options` is JSON: listeners (a list of {kind "tcp", host, port (0: any free
+        one), protocols ("all" or "rest"), tls} and {kind "unix", path, tls}, tls null or as
+        `renew_tls` takes it), connections {max_connections, max_concurrent_streams, and in
+        seconds or null max_connection_age, max_connection_age_grace, max_connection_idle,
+        keepalive_time, keepalive_timeout}, io_threads (0: one a core), max_message_bytes,
+        tensor_content (bool), default_model (string or null).
 
-        Raises NativeError UNAVAILABLE if the address can't be listened on.
+        Raises NativeError UNAVAILABLE if a place can't be listened on or its certificate
+        can't be used.
         """
 
     @property
-    def port(self) -> int:
-        """The port it listens on."""
+    def ports(self) -> list[int]:
+        """The port of each TCP listener, in the order of the options."""
+
+    def renew_tls(self, options: str) -> None:
+        """Greets the connections to come with another certificate, wherever there is TLS.
+        `options` is JSON: certificate, key, client_ca (or null), each {text, source}: PEM
+        text, and its name in messages; require_client (bool).
+
+        Raises NativeError INVALID_ARGUMENT, and keeps the present one, if it can't be used.
+        """
 
     def stop(self, grace: float) -> bool:
         """Turns health to NOT_SERVING, stops accepting, finishes what is in flight for

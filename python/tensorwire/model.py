@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ import numpy as np
 from . import _core
 from .arguments import check_outputs, check_strings, check_timeout, check_type
 from .config import Batching, EngineConfig, load_config
-from .config.recorded import NO_WARMUP
 from .config.session_file import read_session_config
 from .errors import (
     InvalidArgumentError,
@@ -80,13 +78,10 @@ def read_metadata(engine: _core.Engine, model: str, version: int | None = None) 
 
 
 def load_newest(
-    engine: _core.Engine,
-    path: str | os.PathLike[str],
-    batching: Batching,
-    warmup: Mapping[str, Any] = NO_WARMUP,
+    engine: _core.Engine, path: str | os.PathLike[str], options: str
 ) -> tuple[str, int]:
-    """Loads the newest version of the model at a path, warmed up as told; its name and
-    version.
+    """Loads the newest version of the model at a path, with these options as the engine takes
+    them; its name and version.
 
     Raises ModelLoadError if it can't be loaded.
     """
@@ -95,9 +90,6 @@ def load_newest(
     folder = Path(newest.location)
     if newest.needs_export:
         folder = KerasExporter(engine.tensorflow_version).export(folder)
-    options = json.dumps(
-        {"batching": batching.to_native(), "warmup": dict(warmup), "logging": None}
-    )
     try:
         engine.load(named.name, newest.number, str(folder), options)
     except _core.NativeError as error:
@@ -120,9 +112,10 @@ class Model:
 
     def __init__(self, path: str | os.PathLike[str], **settings: Unpack[EngineSettings]) -> None:
         check_type("path", path, (str, os.PathLike), "the path of a model")
-        engine = open_engine(load_config(settings, defaults=_DEFAULTS).engine)
+        config = load_config(settings, defaults=_DEFAULTS).engine
+        engine = open_engine(config)
         # The calls of a program are not gathered: each runs in the thread it comes from.
-        name, version = load_newest(engine, path, Batching.off())
+        name, version = load_newest(engine, path, config.version_options(Batching.off()))
         self._path = os.fspath(path)
         self._engine: _core.Engine | None = engine
         self.metadata = read_metadata(engine, name, version)

@@ -17,12 +17,14 @@ from . import _core
 from .config import ServeConfig, load_config, parse_grace
 from .errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
 from .model import open_engine, read_metadata
+from .places import Place, places
 from .repository.keras_export import KerasExporter
 from .repository.model_config import ModelConfig
 from .repository.naming import Models, name_models
 from .repository.reconciler import Outcome, Reconciler
 from .signature import ModelStatus, Signature
 from .stop_signals import StopSignals
+from .tls_renewal import TlsRenewal
 from .units import format_duration
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ _log = logging.getLogger("tensorwire.server")
 
 LOG_LIMIT_SECONDS = 5.0
 """How long a stop waits for what is kept of requests to be on the disk."""
-
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (recognised, not used)
 
 
 class Server:
@@ -80,6 +80,7 @@ class Server:
         self._stopped = threading.Event()
         self._engine: _core.Engine | None = None
         self._listener: _core.Server | None = None
+        self._renewal: TlsRenewal | None = None
         self._reconciler: Reconciler | None = None
         self._outcomes: list[Outcome] = []
         self._complete = True
@@ -108,8 +109,11 @@ class Server:
             self._listener = self._listen(engine)
             exporter = KerasExporter(engine.tensorflow_version)
             self._reconciler = Reconciler(engine, exporter, self.config.version_options)
-        fields = {"address": self.bound_address}
-        _log.info("listening on %s", self.whereabouts, extra={"fields": fields})
+            self._renewal = TlsRenewal(self.config.listener.tls, self._listener)
+        self._renewal.start()
+        for place in self.places:
+            fields = {"address": place.bound}
+            _log.info("listening on %s", place.whereabouts, extra={"fields": fields})
 
     def load(self) -> Server:
         """The second half of `start`."""
@@ -136,8 +140,11 @@ class Server:
         # A start that is still opening TensorFlow holds the lock; then there is no listener.
         with self._lock:
             engine, listener, reconciler = self._engine, self._listener, self._reconciler
+            renewal = self._renewal
         if engine is not None:
             engine.stop_warmups()
+        if renewal is not None:
+            renewal.stop()
         if reconciler is not None:
             reconciler.cancel(0.0)
         if listener is not None and not listener.stop(seconds):
@@ -154,28 +161,43 @@ class Server:
         return self._stopped.wait(timeout)
 
     @property
+    def places(self) -> list[Place]:
+        """Every place that it listens on, the one of `address` first."""
+        if self._listener is None:
+            raise TensorWireError("the server has no port yet: it was not started")
+        return places(self.config.listener, self._listener.ports)
+
+    @property
     def address(self) -> str:
-        """host:port where a client on this machine reaches it."""
-        host = self.config.listener.host
-        return _join(_WILDCARDS.get(host, host), self.port)
+        """host:port where a client on this machine reaches it, or unix:/path if it
+        listens on no port."""
+        return self.places[0].address
 
     @property
     def bound_address(self) -> str:
         """host:port that it listens on: 0.0.0.0 or [::] for every network."""
-        return _join(self.config.listener.host, self.port)
+        return self.places[0].bound
 
     @property
     def whereabouts(self) -> str:
         """`bound_address` as people are told it: `0.0.0.0:50051 (every network)`."""
-        every = " (every network)" if self.config.listener.host in _WILDCARDS else ""
-        return f"{self.bound_address}{every}"
+        return self.places[0].whereabouts
 
     @property
     def port(self) -> int:
         """The port it listens on, also where port 0 was asked for."""
-        if self._listener is None:
-            raise TensorWireError("the server has no port yet: it was not started")
-        return self._listener.port
+        return self._port("port")
+
+    @property
+    def rest_port(self) -> int:
+        """The port for REST alone, also where rest_port 0 was asked for."""
+        return self._port("rest_port")
+
+    def _port(self, kind: str) -> int:
+        for place in self.places:
+            if place.kind == kind and place.port is not None:
+                return place.port
+        raise TensorWireError(f"the server has no {kind}: it listens on {self.whereabouts}")
 
     @property
     def models(self) -> dict[str, ModelStatus]:
@@ -256,7 +278,8 @@ class _Teller(Watcher):
 
     def listening(self, server: Server) -> None:
         if not _log.hasHandlers():
-            sys.stderr.write(f"listening on {server.whereabouts}\n")
+            for place in server.places:
+                sys.stderr.write(f"listening on {place.whereabouts}\n")
 
 
 def run(server: Server, watcher: Watcher | None = None) -> bool:
@@ -286,10 +309,6 @@ def run(server: Server, watcher: Watcher | None = None) -> bool:
             complete = server.stop()
     _log.info("stopped")
     return complete
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _nothing_to_serve(outcomes: list[Outcome]) -> str:

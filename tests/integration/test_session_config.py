@@ -54,6 +54,14 @@ def test_without_settings_it_is_the_defaults() -> None:
             {"xla": True},
             "graph_options { optimizer_options { global_jit_level: ON_2 cpu_global_jit: true } }",
         ),
+        (
+            {"xla": "gpu"},
+            "graph_options { optimizer_options { global_jit_level: ON_2 cpu_global_jit: false } }",
+        ),
+        (
+            {"mixed_precision": "bfloat16"},
+            "graph_options { rewrite_options { auto_mixed_precision_onednn_bfloat16: ON } }",
+        ),
         ({"xla": False}, "graph_options { optimizer_options { global_jit_level: OFF } }"),
     ],
 )

@@ -40,6 +40,12 @@ class RecordingCore:
             raise NativeError("DATA_LOSS", f"{path} is corrupt", "")
         self.calls.append(f"load {name} {version}")
 
+    def stop_warmups(self) -> None:
+        """There are none."""
+
+    def finish_logs(self, timeout: float) -> bool:
+        return True
+
     def fail(self, name: str, version: int, code: str, message: str) -> None:
         self.calls.append(f"fail {name} {version} {code}")
 
@@ -56,12 +62,13 @@ class RecordingCore:
     def listen(self, engine: object, options: str) -> "RecordingCore":
         if self.taken:
             raise NativeError("UNAVAILABLE", "cannot listen on 127.0.0.1:1: in use", "")
-        self.calls.append(f"listen {json.loads(options)['port']}")
+        (listener,) = json.loads(options)["listeners"]
+        self.calls.append(f"listen {listener['port']}")
         return self
 
     @property
-    def port(self) -> int:
-        return 4321
+    def ports(self) -> list[int]:
+        return [4321]
 
     def stop(self, grace: float) -> bool:
         self.calls.append(f"stop {grace:g}")

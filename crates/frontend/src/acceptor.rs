@@ -3,19 +3,16 @@
 //! over several listeners would leave cores idle.
 
 use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::task::JoinSet;
 
+use crate::app::Shared;
 use crate::drain::begun;
 use crate::io_thread::ConnectionQueue;
-
-/// A peer that vanished without a word is noticed after this much silence.
-const KEEPALIVE: Duration = Duration::from_mins(5);
+use crate::listen::{Arrival, AsyncListener, Entrance, Gate, Socket};
 
 /// How long to wait when accepting fails for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -29,26 +26,36 @@ pub(crate) struct Acceptor(JoinHandle<()>);
 impl Acceptor {
     /// Accepts until the drain begins.
     pub(crate) fn start(
-        listener: TcpListener,
+        gates: Vec<Gate>,
         queues: Vec<ConnectionQueue>,
-        draining: watch::Receiver<bool>,
+        server: Arc<Shared>,
     ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let listener = {
+        let queues: Arc<[ConnectionQueue]> = queues.into();
+        let mut accepting = JoinSet::new();
+        {
             let _inside = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
-        };
-        let accept = async move {
-            tokio::select! {
-                () = begun(draining) => {}
-                () = accept_connections(&listener, &queues) => {}
+            for Gate { listener, entrance } in gates {
+                let gate = Accepting {
+                    listener: listener.into_async()?,
+                    entrance,
+                    queues: Arc::clone(&queues),
+                    server: Arc::clone(&server),
+                    quiet_until: None,
+                };
+                accepting.spawn(gate.accept_connections());
             }
-        };
+        }
         std::thread::Builder::new()
             .name("tensorwire-accept".into())
-            .spawn(move || runtime.block_on(accept))
+            .spawn(move || {
+                runtime.block_on(begun(server.drain.subscribe()));
+                // Closes the listeners, which are the tasks' own.
+                drop(accepting);
+                drop(runtime);
+            })
             .map(Self)
     }
 
@@ -58,38 +65,83 @@ impl Acceptor {
     }
 }
 
-async fn accept_connections(listener: &tokio::net::TcpListener, queues: &[ConnectionQueue]) {
-    let mut warned: Option<Instant> = None;
-    loop {
-        match listener.accept().await {
-            Ok((stream, _peer)) => {
-                if let Err(error) = hand_over(stream, queues) {
-                    log::debug!("a connection was lost on the way to its thread: {error}");
+/// One listener, and where its connections go.
+struct Accepting {
+    listener: AsyncListener,
+    entrance: Arc<Entrance>,
+    queues: Arc<[ConnectionQueue]>,
+    server: Arc<Shared>,
+    /// Until when no further warning is given.
+    quiet_until: Option<Instant>,
+}
+
+impl Accepting {
+    async fn accept_connections(mut self) {
+        loop {
+            match self.listener.accept().await {
+                Ok(socket) => {
+                    if let Err(error) = self.hand_over(socket) {
+                        log::debug!("a connection was lost on the way to its thread: {error}");
+                    }
+                }
+                // The client gave up before we came to it: nothing of ours is short.
+                Err(error) if gave_up(error.kind()) => {}
+                Err(error) => {
+                    self.warn(|| format!("cannot accept connections: {error}"));
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
-            // The client gave up before we came to it: nothing of ours is short.
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                if warned.is_none_or(|last| last.elapsed() >= WARNING_PAUSE) {
-                    log::warn!("cannot accept connections: {error}");
-                    warned = Some(Instant::now());
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+        }
+    }
+
+    fn hand_over(&mut self, socket: Socket) -> std::io::Result<()> {
+        let limit = self.server.connections.max_connections;
+        if limit > 0 && self.open_connections() >= limit {
+            self.server.refusals.count_over_limit();
+            let so_far = self.server.refusals.over_limit();
+            self.warn(|| {
+                format!(
+                    "closed a new connection: {limit} are open, as many as max_connections \
+                     allows; {so_far} closed so since the start"
+                )
+            });
+            return Ok(());
+        }
+        let arrival = Arrival {
+            socket,
+            entrance: Arc::clone(&self.entrance),
+        };
+        match self
+            .queues
+            .iter()
+            .min_by_key(|queue| queue.traffic().connections())
+        {
+            Some(queue) => queue.push(arrival),
+            None => Err(std::io::Error::other("there is no I/O thread")),
+        }
+    }
+
+    fn open_connections(&self) -> usize {
+        let counts = self
+            .queues
+            .iter()
+            .map(|queue| queue.traffic().connections());
+        counts.sum()
+    }
+
+    fn warn(&mut self, message: impl FnOnce() -> String) {
+        let now = Instant::now();
+        if self.quiet_until.is_none_or(|until| now >= until) {
+            log::warn!("{}", message());
+            self.quiet_until = Some(now + WARNING_PAUSE);
         }
     }
 }
 
-fn hand_over(stream: TcpStream, queues: &[ConnectionQueue]) -> std::io::Result<()> {
-    // Without it every small reply waits for the peer's delayed acknowledgement, 40 ms.
-    stream.set_nodelay(true)?;
-    SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-    let stream = stream.into_std()?;
-    match queues
-        .iter()
-        .min_by_key(|queue| queue.traffic().connections())
-    {
-        Some(queue) => queue.push(stream),
-        None => Err(std::io::Error::other("there is no I/O thread")),
-    }
+/// Setting up a connection that its client has reset already fails in other ways too.
+fn gave_up(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::InvalidInput
+    )
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use engine::Engine;
 
 use crate::drain::Drain;
+use crate::lifetime::ConnectionOptions;
+use crate::listen::Refusals;
 use crate::metrics::Metrics;
 use crate::services::reflection::Descriptors;
 use crate::ticker::Ticker;
@@ -33,6 +35,10 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) drain: Drain,
     pub(crate) metrics: Metrics,
+    /// How many connections there may be, and how long each.
+    pub(crate) connections: ConnectionOptions,
+    /// Connections that came to nothing.
+    pub(crate) refusals: Refusals,
     pub(crate) descriptors: Descriptors,
     /// Largest request message, bytes.
     pub(crate) max_message_bytes: usize,

@@ -2,9 +2,7 @@
 //! ends it.
 
 use std::future::{Future, poll_fn};
-use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,12 +11,19 @@ use std::time::Duration;
 use h2::RecvStream;
 use h2::server::{Builder, Connection, SendResponse};
 use http::Request;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
 use crate::drain::begun;
 use crate::grpc::Outgoing;
 use crate::http1;
-use crate::http1::sniff::{Protocol, Rewound, rewind, sniff};
+use crate::http1::sniff::{Protocol, SNIFF_LIMIT, sniff};
+use crate::lifetime::{Fate, Verdict, Watch};
+use crate::listen::{Arrival, Protocols};
+use crate::rewound::Rewound;
 use crate::routes;
 use crate::shared_stream::SharedStream;
 
@@ -33,10 +38,6 @@ const FRAME_BYTES: u32 = 1 << 20;
 /// Bytes that a request's headers may take.
 const HEADER_BYTES: u32 = 16 << 10;
 
-/// Requests a client may have open at once on a connection. A multiple of what gRPC
-/// clients use; a client over it waits, as HTTP/2 has it, and is not refused.
-const CONCURRENT_STREAMS: u32 = 1024;
-
 /// Refused requests whose body was still coming, over the life of a connection, after
 /// which it is closed. The count never falls, and a proxy's connection lives for days.
 const REFUSED_STREAMS: usize = 1 << 20;
@@ -47,6 +48,15 @@ const HELLO_LIMIT: Duration = Duration::from_secs(20);
 /// How long a client may take to read what the kernel still has for it, and to close,
 /// after the last reply to it. One that has stopped reading is not waited for longer.
 const LINGER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a TLS handshake may take: as long as the first bytes in the clear.
+const GREETING_LIMIT: Duration = SNIFF_LIMIT;
+
+/// How long a client may take to read why its handshake failed.
+const REFUSAL_LINGER_LIMIT: Duration = Duration::from_secs(1);
+
+/// What TLS begins with, and no HTTP.
+const TLS_RECORD: u8 = 0x16;
 
 /// How a connection ended that did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -59,67 +69,145 @@ pub(crate) enum Broken {
     Http1(#[from] hyper::Error),
 }
 
-/// Serves a connection until the client closes it, or until the drain, when it
+/// Who is at the other end, and what is needed to serve them.
+struct Client {
+    app: Rc<App>,
+    /// The socket itself, whatever is spoken over it.
+    socket: SharedStream,
+    protocols: Protocols,
+}
+
+/// Serves a connection until the client closes it, or until its lifetime ends, when it
 /// finishes the requests it has and closes.
-pub(crate) async fn serve(stream: TcpStream, app: Rc<App>) -> Result<(), Broken> {
-    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
+pub(crate) async fn serve(arrival: Arrival, app: Rc<App>) -> Result<(), Broken> {
+    let Ok(socket) = SharedStream::new(arrival.socket) else {
         return Ok(());
     };
-    let mut stream = SharedStream::new(stream);
-    let told = tokio::select! {
-        // What has arrived when the drain begins is still answered.
-        biased;
-        told = sniff(&mut stream) => told,
-        () = begun(app.drain.subscribe()) => return Ok(()),
+    let client = Client {
+        app,
+        socket: socket.clone(),
+        protocols: arrival.entrance.protocols,
     };
-    // A connection that ends, fails or stays silent before it has said what it is.
-    let Ok(Some((protocol, first))) = told else {
-        return Ok(());
-    };
-    let rewound = rewind(first, stream.clone());
-    match protocol {
-        Protocol::Http2 => serve_http2(rewound, stream, app).await,
-        Protocol::Http1 => {
-            let traffic = Arc::clone(&app.traffic);
-            let ended = http1::serve(rewound, app).await;
-            // It also closes first when something is wrong, with the rest still to come.
-            let _lingering = traffic.begin_linger();
-            let _ = tokio::time::timeout(LINGER_LIMIT, stream.linger()).await;
-            Ok(ended?)
+    match arrival.entrance.tls() {
+        None => client.tell_apart(socket).await,
+        // In a box: its state is many times that of a connection in the clear.
+        Some(config) => Box::pin(client.greet(socket, config)).await,
+    }
+}
+
+impl Client {
+    /// Makes the TLS handshake, and serves what was agreed on in it.
+    async fn greet(self, socket: SharedStream, config: Arc<ServerConfig>) -> Result<(), Broken> {
+        let handshake = TlsAcceptor::from(config).accept(socket);
+        let greeted = tokio::select! {
+            biased;
+            greeted = timeout(GREETING_LIMIT, handshake) => greeted,
+            () = begun(self.app.drain.subscribe()) => return Ok(()),
+        };
+        let stream = match greeted {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                self.app.refusals.count_handshake();
+                log::debug!("a TLS handshake failed: {}", describe(&error));
+                // The client is to read why.
+                let _ = timeout(REFUSAL_LINGER_LIMIT, self.socket.linger()).await;
+                return Ok(());
+            }
+            Err(_late) => {
+                self.app.refusals.count_handshake();
+                log::debug!("a TLS handshake took longer than {GREETING_LIMIT:?}");
+                return Ok(());
+            }
+        };
+        match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => self.serve_http2(stream).await,
+            Some(_) => self.serve_http1(stream).await,
+            None => self.tell_apart(stream).await,
         }
     }
-}
 
-async fn serve_http2(
-    rewound: Rewound<SharedStream>,
-    stream: SharedStream,
-    app: Rc<App>,
-) -> Result<(), Broken> {
-    let Ok(connection) = tokio::time::timeout(HELLO_LIMIT, handshake(rewound)).await else {
-        return Ok(());
-    };
-    let connection = connection?;
-    let draining = pin!(begun(app.drain.subscribe()));
-    let drained = Requests::new(connection).answer(&app, draining).await?;
-    if drained {
-        // The client has agreed that this was all; what it has not read is on its way.
-        let traffic = Arc::clone(&app.traffic);
-        let _lingering = traffic.begin_linger();
-        let _ = tokio::time::timeout(LINGER_LIMIT, stream.linger()).await;
+    /// Finds out what the client speaks, and serves that.
+    async fn tell_apart<S: Transport>(self, mut stream: S) -> Result<(), Broken> {
+        let told = tokio::select! {
+            // What has arrived when the drain begins is still answered.
+            biased;
+            told = sniff(&mut stream) => told,
+            () = begun(self.app.drain.subscribe()) => return Ok(()),
+        };
+        // A connection that ends, fails or stays silent before it has said what it is.
+        let Ok(Some((protocol, first))) = told else {
+            return Ok(());
+        };
+        if first.first() == Some(&TLS_RECORD) {
+            // It is answered in plain HTTP, which TLS clients know for what it is.
+            log::debug!("a client speaks TLS where there is none");
+        }
+        let rewound = Rewound::new(first, stream);
+        match protocol {
+            Protocol::Http2 => self.serve_http2(rewound).await,
+            Protocol::Http1 => self.serve_http1(rewound).await,
+        }
     }
-    Ok(())
+
+    async fn serve_http1<S: Transport>(self, stream: S) -> Result<(), Broken> {
+        let traffic = Arc::clone(&self.app.traffic);
+        let ended = http1::serve(stream, self.app).await;
+        // It also closes first when something is wrong, with the rest still to come.
+        let _lingering = traffic.begin_linger();
+        let _ = timeout(LINGER_LIMIT, self.socket.linger()).await;
+        Ok(ended?)
+    }
+
+    async fn serve_http2<S: Transport>(self, stream: S) -> Result<(), Broken> {
+        let streams = self.app.connections.max_concurrent_streams;
+        let Ok(connection) = timeout(HELLO_LIMIT, handshake(stream, streams)).await else {
+            return Ok(());
+        };
+        let mut connection = connection?;
+        let pings = connection.ping_pong();
+        let watch = Watch::begin(&self.app, self.socket.clone(), pings);
+        let requests = Requests {
+            http2: connection,
+            accepted: Vec::new(),
+            finishing: false,
+            watches_quiet: self.app.connections.max_connection_idle.is_some(),
+            protocols: self.protocols,
+        };
+        let finished = requests.answer(&self.app, &watch.fate).await?;
+        if finished {
+            // The client has agreed that this was all; what it has not read is on its way.
+            let _lingering = self.app.traffic.begin_linger();
+            let _ = timeout(LINGER_LIMIT, self.socket.linger()).await;
+        }
+        Ok(())
+    }
 }
 
-type Http2 = Connection<Rewound<SharedStream>, Outgoing>;
+/// What HTTP is spoken over.
+trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {}
 
-fn handshake(stream: Rewound<SharedStream>) -> impl Future<Output = Result<Http2, h2::Error>> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Transport for S {}
+
+/// A failed handshake in words, where the library's own would not help.
+fn describe(error: &std::io::Error) -> String {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(rustls::Error::InvalidMessage(_)) => "the client does not speak TLS".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn handshake<S: Transport>(
+    stream: S,
+    max_concurrent_streams: u32,
+) -> impl Future<Output = Result<Connection<S, Outgoing>, h2::Error>> {
     Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME_BYTES)
         .max_header_list_size(HEADER_BYTES)
-        .max_concurrent_streams(CONCURRENT_STREAMS)
-        .max_pending_accept_reset_streams(CONCURRENT_STREAMS as usize)
+        .max_concurrent_streams(max_concurrent_streams)
+        .max_pending_accept_reset_streams(max_concurrent_streams as usize)
         .max_local_error_reset_streams(Some(REFUSED_STREAMS))
         .handshake(stream)
 }
@@ -127,42 +215,34 @@ fn handshake(stream: Rewound<SharedStream>) -> impl Future<Output = Result<Http2
 type Accepted = (Request<RecvStream>, SendResponse<Outgoing>);
 
 /// The requests of a connection.
-struct Requests {
-    connection: Http2,
+struct Requests<S> {
+    http2: Connection<S, Outgoing>,
     /// Those that one look at the connection found. All are taken off it before any is
     /// answered: each look sends what there is to send, and many replies fit in one
     /// packet.
     accepted: Vec<Accepted>,
-    draining: bool,
+    finishing: bool,
+    /// Whether it matters since when there are none.
+    watches_quiet: bool,
+    protocols: Protocols,
 }
 
-impl Requests {
-    fn new(connection: Http2) -> Self {
-        Self {
-            connection,
-            accepted: Vec::new(),
-            draining: false,
-        }
-    }
-
-    /// Answers until the connection has ended; whether the drain ended it.
-    async fn answer(
-        mut self,
-        app: &Rc<App>,
-        mut drain: impl Future<Output = ()> + Unpin,
-    ) -> Result<bool, h2::Error> {
+impl<S: Transport> Requests<S> {
+    /// Answers until the connection has ended; whether it was finished on this side.
+    async fn answer(mut self, app: &Rc<App>, fate: &Fate) -> Result<bool, h2::Error> {
         loop {
-            let is_open = poll_fn(|context| self.poll_accept(&mut drain, context)).await?;
+            let is_open = poll_fn(|context| self.poll_accept(fate, context)).await?;
             for (request, respond) in self.accepted.drain(..) {
                 // The connection's other requests outlive a panic in this one; its
                 // responder answers it.
-                let route = AssertUnwindSafe(|| routes::route(app, request, respond));
+                let route =
+                    AssertUnwindSafe(|| routes::route(app, self.protocols, request, respond));
                 if catch_unwind(route).is_err() {
                     log::error!("a request handler panicked");
                 }
             }
             if !is_open {
-                return Ok(self.draining);
+                return Ok(self.finishing);
             }
         }
     }
@@ -170,18 +250,30 @@ impl Requests {
     /// Ready with requests accepted, or with `false` when the connection has ended.
     fn poll_accept(
         &mut self,
-        drain: &mut (impl Future<Output = ()> + Unpin),
+        fate: &Fate,
         context: &mut Context<'_>,
     ) -> Poll<Result<bool, h2::Error>> {
-        if !self.draining && Pin::new(drain).poll(context).is_ready() {
-            self.draining = true;
-            self.connection.graceful_shutdown();
+        match fate.verdict(context.waker()) {
+            Verdict::Finish if !self.finishing => {
+                self.finishing = true;
+                self.http2.graceful_shutdown();
+            }
+            Verdict::Open | Verdict::Finish => {}
+            Verdict::Cut => {
+                self.finishing = false;
+                return Poll::Ready(Ok(false));
+            }
         }
         loop {
-            match self.connection.poll_accept(context) {
+            match self.http2.poll_accept(context) {
                 Poll::Ready(Some(accepted)) => self.accepted.push(accepted?),
                 Poll::Ready(None) => return Poll::Ready(Ok(false)),
-                Poll::Pending if self.accepted.is_empty() => return Poll::Pending,
+                Poll::Pending if self.accepted.is_empty() => {
+                    if self.watches_quiet {
+                        fate.note_requests(self.http2.has_streams());
+                    }
+                    return Poll::Pending;
+                }
                 Poll::Pending => return Poll::Ready(Ok(true)),
             }
         }

@@ -1,7 +1,6 @@
 //! One thread a core, each with a runtime of its own: nothing is shared between them
 //! on the way of a request but the registry's snapshot.
 
-use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,13 +11,14 @@ use tokio::task::LocalSet;
 
 use crate::app::{App, Shared};
 use crate::connection;
+use crate::listen::Arrival;
 use crate::ticker::{Ticker, run_ticks};
 use crate::traffic::{OpenConnection, Traffic};
 
 /// The end that hands connections to a thread.
 #[derive(Clone)]
 pub(crate) struct ConnectionQueue {
-    queue: mpsc::UnboundedSender<(TcpStream, OpenConnection)>,
+    queue: mpsc::UnboundedSender<(Arrival, OpenConnection)>,
     traffic: Arc<Traffic>,
 }
 
@@ -29,9 +29,9 @@ impl ConnectionQueue {
     }
 
     /// Hands a connection over; it counts from now.
-    pub(crate) fn push(&self, stream: TcpStream) -> std::io::Result<()> {
+    pub(crate) fn push(&self, arrival: Arrival) -> std::io::Result<()> {
         self.queue
-            .send((stream, self.traffic.open_connection()))
+            .send((arrival, self.traffic.open_connection()))
             .map_err(|_closed| std::io::Error::other("the I/O thread has ended"))
     }
 }
@@ -96,14 +96,14 @@ impl IoThread {
 }
 
 async fn serve_connections(
-    mut connections: mpsc::UnboundedReceiver<(TcpStream, OpenConnection)>,
+    mut connections: mpsc::UnboundedReceiver<(Arrival, OpenConnection)>,
     app: Rc<App>,
 ) {
-    while let Some((stream, counted)) = connections.recv().await {
+    while let Some((arrival, counted)) = connections.recv().await {
         let app = Rc::clone(&app);
         tokio::task::spawn_local(async move {
             let _counted = counted;
-            if let Err(error) = connection::serve(stream, app).await {
+            if let Err(error) = connection::serve(arrival, app).await {
                 log::debug!("a connection ended with an error: {error}");
             }
         });

@@ -1,11 +1,16 @@
-//! Wire in and out. In the order a connection comes in: the server opens a listener
+//! Wire in and out. In the order a connection comes in: the server listens (listen/)
 //! and starts I/O threads, the acceptor hands each connection to the thread with the
 //! fewest, the connection splits into requests, routes finds each one's service, and
 //! grpc/ takes messages off the wire and puts replies back on it; http1/ has what plain
 //! HTTP is answered on the same port.
 
 mod server;
-pub use server::{ListenError, Server, ServerOptions};
+pub use server::{Server, ServerOptions};
+
+mod listen;
+pub use listen::{
+    ListenError, ListenerOptions, Pem, Protocols, TcpOptions, TlsError, TlsOptions, UnixOptions,
+};
 
 mod acceptor;
 mod io_thread;
@@ -15,6 +20,11 @@ mod traffic;
 mod drain;
 
 mod shared_stream;
+
+mod rewound;
+
+mod lifetime;
+pub use lifetime::ConnectionOptions;
 
 mod connection;
 mod routes;

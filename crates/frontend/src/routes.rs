@@ -11,16 +11,27 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use crate::app::App;
 use crate::grpc::{self, Call, Exchange, Outgoing, RequestBody, Responder};
 use crate::http1::pages;
+use crate::listen::Protocols;
 use crate::services::{health, inference, metadata, model_status, predict, reflection, text};
 
 /// Answers any request, now or when its message has come and its model has run.
-pub(crate) fn route(app: &Rc<App>, request: Request<RecvStream>, respond: SendResponse<Outgoing>) {
+pub(crate) fn route(
+    app: &Rc<App>,
+    protocols: Protocols,
+    request: Request<RecvStream>,
+    respond: SendResponse<Outgoing>,
+) {
     let (head, body) = request.into_parts();
     if !is_grpc(&head.headers) {
         return match head.method {
             Method::GET | Method::HEAD => show_page(app, head, respond),
             _ => Responder::new(respond, None).refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         };
+    }
+    if protocols == Protocols::Rest {
+        return Responder::new(respond, None).fail(&ServeError::unimplemented(
+            "this port serves plain HTTP (REST) alone; gRPC is on the server's other port",
+        ));
     }
     if head.method != Method::POST {
         return Responder::new(respond, None).refuse(StatusCode::METHOD_NOT_ALLOWED);

@@ -1,24 +1,23 @@
 //! A listening server, from its first accept to its last reply.
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, available_parallelism};
 use std::time::{Duration, Instant};
 
 use engine::Engine;
 use serde::Deserialize;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::acceptor::Acceptor;
 use crate::app::Shared;
 use crate::drain::Drain;
 use crate::io_thread::IoThread;
+use crate::lifetime::ConnectionOptions;
+use crate::listen::{
+    self, Entrance, Gate, ListenError, ListenerOptions, Refusals, TlsError, TlsOptions,
+};
 use crate::metrics::Metrics;
 use crate::services::reflection::Descriptors;
 use crate::traffic::Traffic;
-
-/// Connections the kernel may hold for us before they are accepted.
-const BACKLOG: i32 = 1024;
 
 /// When there is nothing more to send, how long clients may still take to agree to the
 /// end of their connection: those that have not by then are gone without a word.
@@ -28,10 +27,10 @@ const CLOSE_GRACE: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerOptions {
-    /// Host name or address to listen on.
-    pub host: String,
-    /// Port; 0: any free one.
-    pub port: u16,
+    /// Where it listens: one place or more.
+    pub listeners: Vec<ListenerOptions>,
+    /// How many connections there may be, and how long each.
+    pub connections: ConnectionOptions,
     /// I/O threads; 0: one for each core the process may use.
     pub io_threads: usize,
     /// Largest request message, bytes.
@@ -42,22 +41,14 @@ pub struct ServerOptions {
     pub default_model: Option<String>,
 }
 
-/// Why a server could not start; says the address.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {host}:{port}: {cause}")]
-pub struct ListenError {
-    host: String,
-    port: u16,
-    cause: std::io::Error,
-}
-
 /// How long the I/O threads may take to end once they are told to.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// A server that listens from the moment it is made until it is stopped or dropped.
 pub struct Server {
     shared: Arc<Shared>,
-    address: SocketAddr,
+    ports: Vec<u16>,
+    entrances: Vec<Arc<Entrance>>,
     state: Mutex<State>,
 }
 
@@ -75,13 +66,28 @@ struct Threads {
 impl Server {
     /// Listens and serves the engine's models, those it has now and those to come.
     pub fn start(engine: Arc<Engine>, options: &ServerOptions) -> Result<Self, ListenError> {
-        let failed = |cause| ListenError {
-            host: options.host.clone(),
-            port: options.port,
-            cause,
-        };
-        let listener = listen(&options.host, options.port).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let gates: Vec<Gate> = options
+            .listeners
+            .iter()
+            .map(listen::open)
+            .collect::<Result<_, _>>()?;
+        Self::serve(engine, options, gates).map_err(|error| ListenError {
+            place: places(&options.listeners),
+            cause: error.to_string(),
+        })
+    }
+
+    fn serve(
+        engine: Arc<Engine>,
+        options: &ServerOptions,
+        gates: Vec<Gate>,
+    ) -> std::io::Result<Self> {
+        let ports = gates
+            .iter()
+            .filter_map(|gate| gate.listener.port().transpose());
+        let ports = ports.collect::<Result<_, _>>()?;
+        let entrances = gates.iter().map(|gate| Arc::clone(&gate.entrance));
+        let entrances = entrances.collect();
         let count = match options.io_threads {
             0 => available_parallelism().map_or(1, usize::from),
             count => count,
@@ -92,8 +98,9 @@ impl Server {
             drain: Drain::new(),
             metrics: Metrics::new(traffic.clone()),
             descriptors: Descriptors::read(wire::proto::FILE_DESCRIPTOR_SET)
-                .map_err(std::io::Error::other)
-                .map_err(failed)?,
+                .map_err(std::io::Error::other)?,
+            connections: options.connections.clone(),
+            refusals: Refusals::default(),
             max_message_bytes: options.max_message_bytes,
             tensor_content: options.tensor_content,
             default_model: options.default_model.clone(),
@@ -102,21 +109,30 @@ impl Server {
             .into_iter()
             .enumerate()
             .map(|(index, traffic)| IoThread::start(index, traffic, Arc::clone(&shared)))
-            .collect::<Result<_, _>>()
-            .map_err(failed)?;
+            .collect::<Result<_, _>>()?;
         let queues = io.iter().map(IoThread::queue).collect();
-        let acceptor =
-            Acceptor::start(listener, queues, shared.drain.subscribe()).map_err(failed)?;
+        let acceptor = Acceptor::start(gates, queues, Arc::clone(&shared))?;
         Ok(Self {
             shared,
-            address,
+            ports,
+            entrances,
             state: Mutex::new(State::Serving(Threads { acceptor, io })),
         })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The port of each TCP listener, in the order of the options.
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
+    /// Greets the connections to come with another certificate and key, wherever there is
+    /// TLS. On an error the present ones stay.
+    pub fn renew_tls(&self, options: &TlsOptions) -> Result<(), TlsError> {
+        let config = listen::server_config(options)?;
+        for entrance in &self.entrances {
+            entrance.renew_tls(&config);
+        }
+        Ok(())
     }
 
     /// Turns health to `NOT_SERVING`, stops accepting, lets what is in flight finish for
@@ -189,33 +205,8 @@ impl Drop for Server {
     }
 }
 
-/// Opens the first of the host's addresses that can be listened on.
-fn listen(host: &str, port: u16) -> std::io::Result<TcpListener> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let mut refused = None;
-    for address in (bare, port).to_socket_addrs()? {
-        match open(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => refused = Some(error),
-        }
-    }
-    Err(refused.unwrap_or_else(|| std::io::Error::other("the host has no address")))
-}
-
-fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        // `::` means every address, the old ones too.
-        socket.set_only_v6(false)?;
-    }
-    // A restarted server must not wait for its predecessor's closed connections.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+/// All of them, as a message names them.
+fn places(listeners: &[ListenerOptions]) -> String {
+    let names: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }

@@ -1,4 +1,4 @@
-//! A connection's socket, shared between HTTP/2 and whoever waits for its end.
+//! A connection's socket, shared between its protocol and whoever waits for its end.
 //!
 //! Closing a socket while the peer still sends (its acknowledgements, say) makes the
 //! kernel drop what the peer has not read yet. So after the last reply the socket stays
@@ -8,19 +8,56 @@ use std::io::{ErrorKind, IoSlice, Result};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::listen::Socket;
 
 /// One of the holders of a socket, which closes with the last of them.
 #[derive(Clone)]
-pub(crate) struct SharedStream(Arc<TcpStream>);
+pub(crate) struct SharedStream(Arc<Shared>);
+
+struct Shared {
+    stream: Stream,
+    /// Reads that brought something; it wraps around.
+    reads: AtomicUsize,
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// The same expression for a stream of either kind.
+macro_rules! either {
+    ($stream:expr, $it:ident => $result:expr) => {
+        match $stream {
+            Stream::Tcp($it) => $result,
+            Stream::Unix($it) => $result,
+        }
+    };
+}
 
 impl SharedStream {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(stream))
+    /// Must be called inside the runtime that serves the connection.
+    pub(crate) fn new(socket: Socket) -> Result<Self> {
+        let stream = match socket {
+            Socket::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)?),
+            Socket::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
+        };
+        Ok(Self(Arc::new(Shared {
+            stream,
+            reads: AtomicUsize::new(0),
+        })))
+    }
+
+    /// Changes whenever something has come from the peer.
+    pub(crate) fn reads(&self) -> usize {
+        self.0.reads.load(Ordering::Relaxed)
     }
 
     /// Says that no more will be sent, and waits until the peer does the same; what it
@@ -28,8 +65,8 @@ impl SharedStream {
     pub(crate) async fn linger(&self) {
         let _ = self.shut_down();
         let mut discarded = [0; 4096];
-        while self.0.readable().await.is_ok() {
-            match self.0.try_read(&mut discarded) {
+        while either!(&self.0.stream, it => it.readable().await).is_ok() {
+            match either!(&self.0.stream, it => it.try_read(&mut discarded)) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -39,18 +76,18 @@ impl SharedStream {
     }
 
     fn shut_down(&self) -> Result<()> {
-        SockRef::from(&*self.0).shutdown(Shutdown::Write)
+        either!(&self.0.stream, it => SockRef::from(it).shutdown(Shutdown::Write))
     }
 
     /// Writes when the socket takes it.
     fn poll_write_with(
         &self,
         context: &mut Context<'_>,
-        mut write: impl FnMut(&TcpStream) -> Result<usize>,
+        mut write: impl FnMut(&Stream) -> Result<usize>,
     ) -> Poll<Result<usize>> {
         loop {
-            ready!(self.0.poll_write_ready(context))?;
-            match write(&self.0) {
+            ready!(either!(&self.0.stream, it => it.poll_write_ready(context)))?;
+            match write(&self.0.stream) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }
@@ -64,12 +101,20 @@ impl AsyncRead for SharedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
+        let Shared { stream, reads } = &*self.0;
         loop {
-            ready!(self.0.poll_read_ready(context))?;
-            match self.0.try_read_buf(buffer) {
+            ready!(either!(stream, it => it.poll_read_ready(context)))?;
+            match either!(stream, it => it.try_read_buf(buffer)) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
-                Ok(_read) => return Poll::Ready(Ok(())),
+                Ok(_read) => {
+                    // One thread reads: no need to count in one step.
+                    reads.store(
+                        reads.load(Ordering::Relaxed).wrapping_add(1),
+                        Ordering::Relaxed,
+                    );
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
     }
@@ -81,7 +126,7 @@ impl AsyncWrite for SharedStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
-        self.poll_write_with(context, |stream| stream.try_write(bytes))
+        self.poll_write_with(context, |stream| either!(stream, it => it.try_write(bytes)))
     }
 
     fn poll_write_vectored(
@@ -89,7 +134,10 @@ impl AsyncWrite for SharedStream {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        self.poll_write_with(context, |stream| stream.try_write_vectored(slices))
+        self.poll_write_with(
+            context,
+            |stream| either!(stream, it => it.try_write_vectored(slices)),
+        )
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -18,7 +18,7 @@ use tensor::Tensor;
 use tensorflow::{Library, SessionConfig, load_saved_model};
 use wire::signatures::describe;
 
-use crate::engine_options::{EngineOptions, version_options};
+use crate::engine_options::{EngineOptions, LoadOptions};
 use crate::error::serve_error;
 use crate::exit_gate;
 use crate::measure::{Meter, cost_tuples};
@@ -83,19 +83,24 @@ impl Engine {
         path: PathBuf,
         options: &str,
     ) -> PyResult<()> {
-        let options = version_options(options)?;
+        let LoadOptions {
+            model,
+            tags,
+            warmup,
+            logging,
+        } = LoadOptions::from_json(options)?;
         let engine = self.models().map_err(serve_error)?;
-        let logs = &self.logs;
         let load = move || {
-            let model = load_saved_model(self.library, &self.session, (name, version), &path)?;
-            let recorder = options.logging.map(|log| logs.recorder(name, version, log));
+            let loaded =
+                load_saved_model(self.library, &self.session, (name, version), &path, &tags)?;
+            let recorder = logging.map(|log| self.logs.recorder(name, version, log));
             let recorder = recorder.transpose().map_err(|error| {
                 ServeError::resource_exhausted(format!("cannot start a thread: {error}"))
             })?;
-            let mut model = model.with_options(options.model).with_recorder(recorder);
-            self.meter.measure(&mut model, &path);
+            let mut loaded = loaded.with_options(model).with_recorder(recorder);
+            self.meter.measure(&mut loaded, &path, &tags);
             let beside = (&self.is_stopping, &engine.warmups);
-            warmed_up(model, &path, &options.warmup, beside)
+            warmed_up(loaded, &path, &warmup, beside)
         };
         let registry = self.registry()?;
         exit_gate::detach(py, || registry.load(name, version, load))

@@ -11,9 +11,9 @@ use pyo3::PyResult;
 use request_log::LogOptions;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
-use tensorflow::SessionOptions;
+use tensorflow::{SessionOptions, Tags};
 
-use crate::error::invalid_argument;
+use crate::error::{invalid_argument, serve_error};
 
 /// The engine's options; times are in seconds.
 #[derive(Deserialize)]
@@ -61,26 +61,34 @@ impl EngineOptions {
     }
 }
 
-/// What one version is loaded with.
-pub(crate) struct VersionOptions {
+/// How one version is loaded and served.
+pub(crate) struct LoadOptions {
+    /// What the engine is told of it.
     pub(crate) model: ModelOptions,
+    /// Which of its graphs is served.
+    pub(crate) tags: Tags,
+    /// Which requests it runs before it is served.
     pub(crate) warmup: WarmupOptions,
-    /// `None`: no request is kept.
+    /// Which of its requests are kept; `None`: none.
     pub(crate) logging: Option<LogOptions>,
 }
 
-/// Reads the options of one version.
-pub(crate) fn version_options(json: &str) -> PyResult<VersionOptions> {
-    let ModelFields {
-        batching,
-        warmup,
-        logging,
-    } = from_json("the model's options", json)?;
-    Ok(VersionOptions {
-        model: ModelOptions { batching },
-        warmup,
-        logging,
-    })
+impl LoadOptions {
+    /// Reads the options of one version.
+    pub(crate) fn from_json(json: &str) -> PyResult<Self> {
+        let ModelFields {
+            batching,
+            tags,
+            warmup,
+            logging,
+        } = from_json("the model's options", json)?;
+        Ok(Self {
+            model: ModelOptions { batching },
+            tags: Tags::new(tags).map_err(serve_error)?,
+            warmup,
+            logging,
+        })
+    }
 }
 
 fn from_json<Options: DeserializeOwned>(what: &str, json: &str) -> PyResult<Options> {
@@ -102,6 +110,8 @@ struct SessionFields {
     intra_op_threads: Option<u32>,
     inter_op_threads: Option<u32>,
     xla: Option<bool>,
+    xla_on_cpu: Option<bool>,
+    bfloat16: Option<bool>,
     gpu_memory_growth: Option<bool>,
     gpu_memory_fraction: Option<f64>,
 }
@@ -113,6 +123,7 @@ struct ModelFields {
     batching: Batching,
     warmup: WarmupOptions,
     logging: Option<LogOptions>,
+    tags: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use engine::{Measured, Point, RunMode, ServedModel, Store, calibrate};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use tensorflow::{Library, SessionConfig, fingerprint, recorded_samples};
+use tensorflow::{Library, SessionConfig, Tags, fingerprint, recorded_samples};
 
 use crate::engine_options::{EngineOptions, Measuring};
 
@@ -38,15 +38,16 @@ impl Meter {
         }
     }
 
-    /// Measures a model that was loaded from the directory at `path` and is not served yet.
+    /// Measures a model, the graph with these tags of the directory at `path`, that is not
+    /// served yet.
     /// Nothing here is an error: what is not known is learnt from live traffic.
-    pub(crate) fn measure(&self, model: &mut ServedModel, path: &Path) {
+    pub(crate) fn measure(&self, model: &mut ServedModel, path: &Path, tags: &Tags) {
         if self.budget.is_zero() {
             return;
         }
         let started = Instant::now();
         let key = fingerprint(path)
-            .map(|model| format!("{} model {model}", self.machine))
+            .map(|model| format!("{} model {model} tags {tags}", self.machine))
             .inspect_err(|error| {
                 log::warn!(
                     "what is measured of {} is not kept: {error}",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::ServeError;
-use frontend::ServerOptions;
+use frontend::{ServerOptions, TlsOptions};
 use pyo3::prelude::*;
 
 use crate::engine::Engine;
@@ -29,9 +29,18 @@ impl Server {
     }
 
     #[getter]
-    fn port(&self) -> PyResult<u16> {
+    fn ports(&self) -> PyResult<Vec<u16>> {
         let server = self.0.get().map_err(serve_error)?;
-        Ok(server.address().port())
+        Ok(server.ports().to_vec())
+    }
+
+    /// Another certificate and key for the connections to come.
+    fn renew_tls(&self, py: Python<'_>, options: &str) -> PyResult<()> {
+        let options: TlsOptions =
+            serde_json::from_str(options).map_err(|e| invalid_argument(&e.to_string()))?;
+        let server = self.0.get().map_err(serve_error)?;
+        exit_gate::detach(py, || server.renew_tls(&options))
+            .map_err(|error| invalid_argument(&error.to_string()))
     }
 
     fn stop(&self, py: Python<'_>, grace: f64) -> bool {

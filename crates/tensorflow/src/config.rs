@@ -22,8 +22,12 @@ pub struct SessionOptions {
     pub intra_op_threads: Option<u32>,
     /// Threads that operations may be run on side by side; 0: one a core.
     pub inter_op_threads: Option<u32>,
-    /// Whether XLA compiles what it can of every graph, for the CPU as well.
+    /// Whether XLA compiles what it can of every graph.
     pub xla: Option<bool>,
+    /// Whether XLA does so for the CPU too, where it does at all; `None`: yes.
+    pub xla_on_cpu: Option<bool>,
+    /// Whether a graph's 32 bit floats become bfloat16 where the CPU is faster with them.
+    pub bfloat16: Option<bool>,
     /// Whether GPU memory is taken as it is needed, not all of it at the start.
     pub gpu_memory_growth: Option<bool>,
     /// Most of each GPU's memory, above 0; 1: all of it.
@@ -89,15 +93,20 @@ fn given(options: &SessionOptions) -> ConfigProto {
     };
     let optimizer = |on| OptimizerOptions {
         global_jit_level: Some(if on { JIT_ON } else { JIT_OFF }),
-        cpu_global_jit: Some(on),
+        cpu_global_jit: Some(on && options.xla_on_cpu.unwrap_or(true)),
+    };
+    let rewriting = |on| RewriterConfig {
+        auto_mixed_precision_onednn_bfloat16: Some(if on { TOGGLE_ON } else { TOGGLE_OFF }),
+    };
+    let graph = GraphOptions {
+        optimizer_options: options.xla.map(optimizer),
+        rewrite_options: options.bfloat16.map(rewriting),
     };
     ConfigProto {
         intra_op_parallelism_threads: options.intra_op_threads.map(threads),
         inter_op_parallelism_threads: options.inter_op_threads.map(threads),
         gpu_options: (gpu != GpuOptions::default()).then_some(gpu),
-        graph_options: options.xla.map(|on| GraphOptions {
-            optimizer_options: Some(optimizer(on)),
-        }),
+        graph_options: (graph != GraphOptions::default()).then_some(graph),
         ..ConfigProto::default()
     }
 }
@@ -133,7 +142,20 @@ struct GpuOptions {
 struct GraphOptions {
     #[prost(message, optional, tag = "3")]
     optimizer_options: Option<OptimizerOptions>,
+    #[prost(message, optional, tag = "10")]
+    rewrite_options: Option<RewriterConfig>,
 }
+
+/// `tensorflow.RewriterConfig`.
+#[derive(Clone, PartialEq, Message)]
+struct RewriterConfig {
+    #[prost(int32, optional, tag = "31")]
+    auto_mixed_precision_onednn_bfloat16: Option<i32>,
+}
+
+/// `RewriterConfig.Toggle`.
+const TOGGLE_ON: i32 = 1;
+const TOGGLE_OFF: i32 = 2;
 
 /// `tensorflow.OptimizerOptions`.
 #[derive(Clone, PartialEq, Message)]
@@ -260,6 +282,18 @@ mod tests {
             encoded(&options),
             [&DEFAULTS[..], &[0x10, 3, 0x28, 0]].concat()
         );
+    }
+
+    #[test]
+    fn xla_on_gpus_alone_and_bfloat16() {
+        let options = SessionOptions {
+            xla: Some(true),
+            xla_on_cpu: Some(false),
+            bfloat16: Some(true),
+            ..SessionOptions::default()
+        };
+        let given = [0x52, 11, 0x1a, 4, 0x28, 2, 0x38, 0, 0x52, 3, 0xf8, 1, 1];
+        assert_eq!(encoded(&options), [&DEFAULTS[..], &given].concat());
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub use load::load_saved_model;
 
 mod saved_model;
 
+mod tags;
+pub use tags::Tags;
+
 mod fingerprint;
 pub use fingerprint::fingerprint;
 

@@ -2,7 +2,6 @@
 //! loads some broken ones without a word and fails each of their runs.
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -16,14 +15,15 @@ use crate::effects::{Effects, Reach};
 use crate::graph_def::MetaGraph;
 use crate::operations::Operations;
 use crate::outline::Outline;
-
-/// The tag of the graph that is served; it must have no other.
-pub(crate) const SERVE_TAG: &CStr = c"serve";
+use crate::tags::Tags;
 
 const FILE_NAME: &str = "saved_model.pb";
 
 /// Other forms of the file, which TensorFlow reads and we do not.
 const OTHER_FORMS: [&str; 2] = ["saved_model.pbtxt", "saved_model.cpb"];
+
+/// Another kind of model, which TensorFlow Serving can take in a SavedModel's place.
+const LITE_FILE: &str = "model.tflite";
 
 /// What a SavedModel directory's file says.
 #[derive(Debug)]
@@ -37,8 +37,12 @@ pub(crate) struct SavedModel {
 }
 
 impl SavedModel {
-    /// Reads the directory at `path`, whose graph is made of `operations`.
-    pub(crate) fn read(path: &Path, operations: &Operations) -> Result<Self, ServeError> {
+    /// Reads the directory at `path`, whose graph with these tags is made of `operations`.
+    pub(crate) fn read(
+        path: &Path,
+        tags: &Tags,
+        operations: &Operations,
+    ) -> Result<Self, ServeError> {
         let bytes = read_file(path)?;
         let file = path.join(FILE_NAME);
         let corrupt = |reason: String| {
@@ -47,7 +51,7 @@ impl SavedModel {
         };
         let message =
             SavedModelMessage::decode(bytes.clone()).map_err(|error| corrupt(error.to_string()))?;
-        let index = served_graph(&message.meta_graphs, &file)?;
+        let index = served_graph(&message.meta_graphs, tags, &file)?;
         let meta_graph = MetaGraph::read(bytes, index).map_err(corrupt)?;
         let outline = Outline::read(&meta_graph).map_err(corrupt)?;
         if outline.needs_variables {
@@ -100,6 +104,12 @@ fn no_saved_model(path: &Path) -> ServeError {
             "{path_text} holds a SavedModel as {form}; only {FILE_NAME} can be served"
         ));
     }
+    if path.join(LITE_FILE).is_file() {
+        return ServeError::unimplemented(format!(
+            "{path_text} holds a TensorFlow Lite model, {LITE_FILE}; only a SavedModel can be \
+             served, whose file is called {FILE_NAME}"
+        ));
+    }
     // TensorFlow Serving's words, which its clients match on.
     ServeError::not_found(format!(
         "Specified file path does not appear to contain a SavedModel bundle \
@@ -115,21 +125,15 @@ fn kind_of(error: &io::Error) -> Kind {
     }
 }
 
-/// The index of the first graph whose only tag is [`SERVE_TAG`]: TensorFlow's choice.
-fn served_graph(graphs: &[MetaGraphDef], file: &Path) -> Result<usize, ServeError> {
+/// The index of the first graph with these tags and no other: TensorFlow's choice.
+fn served_graph(graphs: &[MetaGraphDef], wanted: &Tags, file: &Path) -> Result<usize, ServeError> {
     fn tags(graph: &MetaGraphDef) -> &[String] {
         graph
             .meta_info_def
             .as_ref()
             .map_or(&[], |info| info.tags.as_slice())
     }
-    let is_served = |graph: &MetaGraphDef| {
-        !tags(graph).is_empty()
-            && tags(graph)
-                .iter()
-                .all(|tag| tag.as_bytes() == SERVE_TAG.to_bytes())
-    };
-    if let Some(index) = graphs.iter().position(is_served) {
+    if let Some(index) = graphs.iter().position(|graph| wanted.are(tags(graph))) {
         return Ok(index);
     }
     let file = file.display();
@@ -144,8 +148,7 @@ fn served_graph(graphs: &[MetaGraphDef], file: &Path) -> Result<usize, ServeErro
         .map(|graph| format!("{{{}}}", tags(graph).join(", ")))
         .collect();
     Err(ServeError::not_found(format!(
-        "{file} has no graph with the tag set {{{}}}; it has {}",
-        SERVE_TAG.to_string_lossy(),
+        "{file} has no graph with the tag set {wanted}; it has {}",
         sets.join(", ")
     )))
 }

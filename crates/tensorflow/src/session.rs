@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 use crate::api::{Api, Output, RawGraph, RawSession, RawSessionOptions};
 use crate::config::{RunOptions, RunThreads, SessionConfig};
 use crate::library::c_path;
-use crate::saved_model::SERVE_TAG;
 use crate::status::Status;
+use crate::tags::Tags;
 use crate::tensor::TfTensor;
 
 /// Added to a type's number where a reference to a variable is meant.
@@ -96,14 +96,16 @@ unsafe impl Send for Session {}
 unsafe impl Sync for Session {}
 
 impl Session {
-    /// Loads the SavedModel directory at `path`: builds the graph, restores the
+    /// Loads the graph with these tags of the SavedModel directory at `path`: builds the graph, restores the
     /// variables, runs the initialisation. TensorFlow's own error if that fails.
     pub(crate) fn load(
         api: &'static Api,
         config: &SessionConfig,
         path: &Path,
+        tags: &Tags,
     ) -> Result<Self, ServeError> {
         let directory = c_path(path)?;
+        let tags = tags.as_pointers();
         let options = RawOptions::new(api, config)?;
         let graph = Graph::new(api);
         let mut status = Status::new(api);
@@ -111,15 +113,15 @@ impl Session {
         // in the pool, TensorFlow can free the session under the thread that failed.
         let run_options = RunOptions::new(RunThreads::Caller, None);
         let run_options = run_options.as_buffer();
-        // SAFETY: everything passed lives during the call, the one tag is counted, and
+        // SAFETY: everything passed lives during the call, the tags are counted, and
         // the graph is new. The meta graph, which we have read, may be null.
         let raw = unsafe {
             (api.load_session)(
                 options.raw,
                 &raw const run_options,
                 directory.as_ptr(),
-                [SERVE_TAG.as_ptr()].as_ptr(),
-                1,
+                tags.as_ptr(),
+                tags.len() as c_int,
                 graph.raw,
                 ptr::null_mut(),
                 status.as_mut_ptr(),

@@ -3,10 +3,13 @@
 
 pub mod proto;
 
+pub mod examples;
 pub mod predict;
 pub mod tensor_proto;
 
 pub mod text;
+
+pub mod rest;
 
 pub mod signatures;
 

@@ -21,8 +21,11 @@ MAX_EXAMPLE_ELEMENTS = 16
 def announce(server: Server) -> None:
     """Prints it: in colour on a terminal, as plain lines elsewhere."""
     out = console()
-    where = Text.assemble("Listening on ", (server.whereabouts, "bold"), " (gRPC)")
-    out.print(where, soft_wrap=True)
+    for place in server.places:
+        where = Text.assemble(
+            "Listening on ", (place.whereabouts, "bold"), f" ({place.protocols})"
+        )
+        out.print(where, soft_wrap=True)
     example: str | None = None
     for outcome in server.outcomes:
         name = outcome.model.name
@@ -38,6 +41,8 @@ def announce(server: Server) -> None:
             for signature in signatures.values():
                 out.print(Text(f"  {describe_signature(signature)}"), soft_wrap=True)
         example = example or example_command(server.address, name, signatures)
+    if example is not None and server.places[0].tls:
+        example += " --tls"
     if example is not None:
         out.print("Call it with:", Text(example, style="cyan"), soft_wrap=True)
 

@@ -123,7 +123,7 @@ def _inspect_path(path: str, *, measure: bool) -> _View:
     config = load_config({} if measure else {"measure_budget": 0})
     engine = open_engine(config.engine)
     # As a server told nothing else of this model has it.
-    name, number = load_newest(engine, path, Batching())
+    name, number = load_newest(engine, path, config.engine.version_options(Batching()))
     metadata = read_metadata(engine, name, number)
     view = _View()
     if config.engine.measuring.measure_budget > 0:

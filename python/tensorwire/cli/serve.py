@@ -37,16 +37,25 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @click.option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the address it listens on to this file, as JSON, once it does; with "
+    help="Write where it listens to this file, as JSON, once it does; with "
     "--port 0 this tells which port it got. Whether the models are loaded is told by health.",
 )
 @setting_option("host", metavar="ADDRESS")
 @setting_option("port", metavar="NUMBER")
+@setting_option("rest_port", metavar="NUMBER")
+@setting_option("unix_socket", metavar="PATH")
 @setting_option("io_threads", metavar="NUMBER")
 @setting_option("max_message_size", metavar="SIZE")
 @setting_option("tensor_content")
 @setting_option("default_model", metavar="NAME")
 @setting_option("grace", metavar="TIME")
+@setting_option("tls_certificate", metavar="FILE")
+@setting_option("tls_key", metavar="FILE")
+@setting_option("tls_client_ca", metavar="FILE")
+@setting_option("tls_on", metavar="PLACE,...")
+@setting_option("max_connections", metavar="NUMBER")
+@setting_option("max_connection_age", metavar="TIME")
+@setting_option("keepalive_time", metavar="TIME")
 @setting_option("max_batch_size", metavar="ROWS")
 @setting_option("batch_timeout", metavar="TIME")
 @setting_option("allowed_batch_sizes", metavar="ROWS,...")
@@ -59,11 +68,13 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("max_bytes", metavar="SIZE")
 @setting_option("default_timeout", metavar="TIME")
 @setting_option("runner_threads", metavar="NUMBER")
+@setting_option("saved_model_tags", metavar="TAG,...")
 @setting_option("op_library", metavar="FILE", multiple=True)
 @setting_option("tensorflow_dir", metavar="DIRECTORY")
 @setting_option("intra_op_threads", metavar="NUMBER")
 @setting_option("inter_op_threads", metavar="NUMBER")
-@setting_option("xla", metavar="on|off")
+@setting_option("xla", metavar="on|off|gpu")
+@setting_option("mixed_precision", metavar="bfloat16|off")
 @setting_option("gpu_memory_growth", metavar="on|off")
 @setting_option("gpu_memory_fraction", metavar="SHARE")
 @setting_option("session_config_file", metavar="FILE")
@@ -144,10 +155,16 @@ class _Announcer(Watcher):
 
 def _whereabouts(server: Server) -> dict[str, Any]:
     config: ServeConfig = server.config
+    kinds = {place.kind: place for place in server.places}
+    ports = {kind: place.port for kind, place in kinds.items()}
+    socket = kinds.get("unix_socket")
     return {
         "address": server.address,
         "host": config.listener.host,
-        "port": server.port,
+        "port": ports.get("port"),
+        "rest_port": ports.get("rest_port"),
+        "unix_socket": None if socket is None else socket.address,
+        "tls": [place.kind for place in server.places if place.tls],
         "pid": os.getpid(),
     }
 

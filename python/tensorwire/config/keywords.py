@@ -16,11 +16,13 @@ class EngineSettings(TypedDict, total=False):
     """The keyword arguments of `Model`; `EngineConfig` says what each means."""
 
     runner_threads: int
+    saved_model_tags: str | Sequence[str]
     op_library: Sequence[_Path]
     tensorflow_dir: _Path | None
     intra_op_threads: int | None
     inter_op_threads: int | None
-    xla: bool | None
+    xla: bool | str | None
+    mixed_precision: str | None
     gpu_memory_growth: bool | None
     gpu_memory_fraction: float | None
     session_config_file: _Path | None
@@ -34,7 +36,16 @@ class Settings(EngineSettings, total=False):
     `model_batching` for those it names, and False for either switches it off."""
 
     host: str
-    port: int
+    port: int | None
+    rest_port: int | None
+    unix_socket: _Path | None
+    tls_certificate: _Path | None
+    tls_key: _Path | None
+    tls_client_ca: _Path | None
+    tls_on: str | Sequence[str]
+    max_connections: int
+    max_connection_age: float | str | None
+    keepalive_time: float | str | None
     grace: float | str
     max_message_size: int | str
     tensor_content: bool

@@ -98,9 +98,6 @@ class RequestLog:
     queue_bytes: int | str = MAX_QUEUE_BYTES
     """Most bytes of messages that wait to be written."""
 
-    saved_model_tags: tuple[str, ...] = ("serve",)
-    """What the records say the model was loaded by."""
-
     def __post_init__(self) -> None:
         for name, parse in _PARSERS.items():
             value = getattr(self, name)
@@ -130,9 +127,10 @@ class RequestLog:
             )
         return cls(**table)
 
-    def to_native(self) -> dict[str, Any]:
-        """As `_core.Engine.load` takes it."""
-        return {**dataclasses.asdict(self), "prefix": os.fspath(self.prefix)}
+    def to_native(self, tags: list[str]) -> dict[str, Any]:
+        """As `_core.Engine.load` takes it; the records say that the model was loaded by
+        these tags."""
+        return {**dataclasses.asdict(self), "saved_model_tags": tags}
 
 
 def _prefix(value: Any) -> str:
@@ -162,7 +160,6 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "flush_interval": values.duration,
     "queue_records": values.whole_number(values.MAX_COUNT, least=1),
     "queue_bytes": _positive_size,
-    "saved_model_tags": lambda tags: tuple(values.text(tag) for tag in tags),
 }
 
 
@@ -185,7 +182,9 @@ def request_log_of(message: Any, model: str) -> RequestLog | None:
             rate = task.sampling_rate
             break
     if math.isnan(rate) or not 0 <= rate <= 1:
-        raise ConfigError(f"logging_config of model {model!r}: sampling_rate {rate:g} is not from 0 to 1")
+        raise ConfigError(
+            f"logging_config of model {model!r}: sampling_rate {rate:g} is not from 0 to 1"
+        )
     if rate == 0:
         return None
     if not collector.filename_prefix:

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tensorwire.errors import ConfigError
 from tensorwire.repository.keras_export import cache_directory
 
 from . import values
 from .batches import BatchingConfig
 from .batching import Batching
 from .memory import memory_limit
-from .recorded import RequestLogConfig, WarmupConfig
+from .network import ConnectionsConfig, TlsConfig
+from .recorded import NO_WARMUP, RequestLogConfig, WarmupConfig
+from .request_log import RequestLog
 from .setting import branch, setting
 
 MAX_REQUESTS = 65_536
@@ -55,11 +58,17 @@ class SessionConfig:
         "TensorFlow's threads between ops; 0: one a core.",
         shown="0",
     )
-    xla: bool | None = setting(
+    xla: bool | str | None = setting(
         None,
-        values.optional(values.flag),
-        "Let XLA compile what it can of every model, once for each batch size: on or off. "
-        "On a CPU it is often slower, for convolutions by far.",
+        values.optional(values.xla),
+        "Let XLA compile what it can of every model, once for each batch size: on, off, or gpu "
+        "for GPUs alone. On a CPU it is often slower, for convolutions by far.",
+        shown="off",
+    )
+    mixed_precision: str | None = setting(
+        None,
+        values.optional(values.one_of("bfloat16", "off")),
+        "Let TensorFlow compute in bfloat16 where the CPU is faster with it: bfloat16 or off.",
         shown="off",
     )
     gpu_memory_growth: bool | None = setting(
@@ -87,7 +96,9 @@ class SessionConfig:
             "base": None if base is None else list(base),
             "intra_op_threads": self.intra_op_threads,
             "inter_op_threads": self.inter_op_threads,
-            "xla": self.xla,
+            "xla": None if self.xla is None else bool(self.xla),
+            "xla_on_cpu": None if self.xla is None else self.xla is True,
+            "bfloat16": None if self.mixed_precision is None else self.mixed_precision != "off",
             "gpu_memory_growth": self.gpu_memory_growth,
             "gpu_memory_fraction": self.gpu_memory_fraction,
         }
@@ -152,10 +163,34 @@ class EngineConfig:
     op_library: tuple[Path, ...] = setting(
         (), values.files, "Shared library with custom TensorFlow ops; may be given several times."
     )
+    saved_model_tags: tuple[str, ...] = setting(
+        ("serve",),
+        values.tags,
+        "Tags, with commas between them, of the graph that is served of each SavedModel.",
+        shown="serve",
+    )
     runner_threads: int = setting(0, _threads, "Threads that run larger models; 0: one a core.")
     session: SessionConfig = branch(SessionConfig)
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
+
+    def version_options(
+        self,
+        batching: Batching,
+        warmup: Mapping[str, Any] = NO_WARMUP,
+        log: RequestLog | None = None,
+    ) -> str:
+        """The options of a version that is batched and warmed up so, and some of whose
+        requests are kept, as `_core.Engine.load` takes them."""
+        tags = list(self.saved_model_tags)
+        return json.dumps(
+            {
+                "batching": batching.to_native(),
+                "tags": tags,
+                "warmup": dict(warmup),
+                "logging": None if log is None else log.to_native(tags),
+            }
+        )
 
     def to_native(self, tensorflow_dir: Path, base: bytes | None = None) -> str:
         """The JSON that `_core.Engine` takes; `base` is the session's file, encoded."""
@@ -192,7 +227,23 @@ class ListenerConfig:
         values.host,
         "Address to listen on; 0.0.0.0 or :: offers the server to every network.",
     )
-    port: int = setting(50051, values.whole_number(65535), "Port to listen on; 0: any free one.")
+    port: int | None = setting(
+        50051,
+        values.switchable_port,
+        "Port to listen on, for gRPC and REST; 0: any free one; off: none.",
+    )
+    rest_port: int | None = setting(
+        None,
+        values.switchable_port,
+        "A further port for REST alone; 0: any free one.",
+        shown="none",
+    )
+    unix_socket: str | None = setting(
+        None,
+        values.optional(values.socket_path),
+        "Unix socket to listen on too: a file, which is made and removed, or @NAME in "
+        "Linux's abstract namespace.",
+    )
     io_threads: int = setting(
         0, _threads, "Threads that read and write the network; 0: one a core."
     )
@@ -214,12 +265,47 @@ class ListenerConfig:
         "Model for text requests that name none, where several are served.",
     )
 
+    tls: TlsConfig = branch(TlsConfig)
+    connections: ConnectionsConfig = branch(ConnectionsConfig)
+
+    def __post_init__(self) -> None:
+        if not self.kinds:
+            raise ConfigError(
+                "there is nothing to listen on: port is off, and neither rest_port nor "
+                "unix_socket is given"
+            )
+        if self.port and self.port == self.rest_port:
+            raise ConfigError(
+                f"port and rest_port can't both be {self.port}; REST is answered on port too"
+            )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The settings that say where it listens, in the order the core is told them."""
+        each = {
+            "port": self.port,
+            "rest_port": self.rest_port,
+            "unix_socket": self.unix_socket,
+        }
+        return tuple(kind for kind, value in each.items() if value is not None)
+
+    def _listener(self, kind: str) -> dict[str, Any]:
+        tls = self.tls.to_native() if self.tls.is_on(kind) else None
+        if kind == "unix_socket":
+            return {"kind": "unix", "path": self.unix_socket, "tls": tls}
+        port, protocols = (self.port, "all") if kind == "port" else (self.rest_port, "rest")
+        place = {"kind": "tcp", "host": self.host, "port": port}
+        return {**place, "protocols": protocols, "tls": tls}
+
     def to_native(self) -> str:
-        """The JSON that `_core.Server` takes."""
+        """The JSON that `_core.Server` takes.
+
+        Raises ConfigError for a TLS file that can't be read.
+        """
         return json.dumps(
             {
-                "host": self.host,
-                "port": self.port,
+                "listeners": [self._listener(kind) for kind in self.kinds],
+                "connections": self.connections.to_native(),
                 "io_threads": self.io_threads,
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
@@ -270,18 +356,16 @@ class ServeConfig:
         batching: Batching | None = None,
         tables: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> str:
-        """What the version of a model in a folder is loaded with, as the JSON that
-        `_core.Engine.load` takes. What is said of the model itself goes before the settings:
-        its `batching`, and its `tables` warmup and logging.
+        """A version's options as JSON, as `_core.Engine.load` takes them. What is said of the
+        model itself goes before the settings: its `batching`, and its `tables` warmup and
+        logging.
 
-        Raises ConfigError for what can't be.
+        Raises ConfigError for a file in its folder that can't be read, and for what the tables
+        can't say.
         """
         tables = tables or {}
-        logging = self.request_logs.of_model(tables.get("logging", {}), model)
-        return json.dumps(
-            {
-                "batching": (batching or self.batches.of_version(model, folder)).to_native(),
-                "warmup": self.warmups.of_model(tables.get("warmup", {}), model),
-                "logging": None if logging is None else logging.to_native(),
-            }
+        return self.engine.version_options(
+            batching or self.batches.of_version(model, folder),
+            self.warmups.of_model(tables.get("warmup", {}), model),
+            self.request_logs.of_model(tables.get("logging", {}), model),
         )

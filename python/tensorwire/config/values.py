@@ -21,6 +21,9 @@ MAX_DURATION_SECONDS = 86_400.0
 MAX_THREADS = 1024
 """More threads than any machine this runs on has use for."""
 
+GPU = "gpu"
+"""XLA for GPUs alone."""
+
 MAX_COUNT = 2**53
 """More than anything that is counted here, and exact in JSON."""
 
@@ -72,6 +75,16 @@ def flag(value: Any) -> bool:
     if known is None:
         raise ValueError("it is neither true nor false")
     return known
+
+
+def xla(value: Any) -> bool | str:
+    """True or false, or "gpu": for GPUs alone."""
+    if isinstance(value, str) and value.strip().lower() == GPU:
+        return GPU
+    try:
+        return flag(value)
+    except ValueError:
+        raise ValueError("it is none of on, off, gpu") from None
 
 
 def fraction(value: Any) -> float:
@@ -137,6 +150,24 @@ def one_of(*choices: str) -> Callable[[Any], str]:
     return parse
 
 
+def switchable_port(value: Any) -> int | None:
+    """A TCP port; None and `off`: none."""
+    if value is None or (isinstance(value, str) and value.strip().lower() == "off"):
+        return None
+    return whole_number(65535)(value)
+
+
+def socket_path(value: Any) -> str:
+    """A Unix socket: a file, absolute, in a directory that is there, or @NAME."""
+    shown = os.fspath(value)
+    if isinstance(shown, str) and shown.startswith("@"):
+        return text(shown)
+    path = Path(text(shown)).expanduser().absolute()
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no directory {path.parent}")
+    return str(path)
+
+
 def listed(value: Any, separator: str) -> list[Any]:
     """The parts of a text, or of what a program lists."""
     if isinstance(value, str):
@@ -159,6 +190,14 @@ def file(value: Any) -> Path:
 def files(value: Any) -> tuple[Path, ...]:
     """Files that are there; in one text, with the separator of PATH between them."""
     return tuple(file(path) for path in listed(value, os.pathsep) if str(path))
+
+
+def tags(value: Any) -> tuple[str, ...]:
+    """At least one tag of a SavedModel's graph."""
+    found = tuple(dict.fromkeys(text(each) for each in listed(value, ",")))
+    if not found:
+        raise ValueError("it has no tag")
+    return found
 
 
 def directory(value: Any) -> Path:

@@ -1,10 +1,11 @@
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tensorwire import Batching
-from tensorwire.config import load_config
+from tensorwire.config import ServeConfig, load_config
 from tensorwire.errors import ConfigError
 
 
@@ -40,7 +41,8 @@ def test_one_models_batching_replaces_the_whole_of_all_models(file: Path) -> Non
     )
     assert config.of_version("a", Path("/x")) == Batching(max_batch_size=2)
     assert config.of_version("b", Path("/x")).batch_timeout_micros == 5
-    assert config.of_version("a", Path("/x")).to_native()["max_batch_size"] == 2
+    options = ServeConfig(batches=config).version_options("a", Path("/x"))
+    assert json.loads(options)["batching"]["max_batch_size"] == 2
 
 
 def test_flags_go_before_the_file(file: Path) -> None:

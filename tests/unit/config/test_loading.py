@@ -15,9 +15,27 @@ from tensorwire.errors import ConfigError
 def test_defaults() -> None:
     config = load_config(environ={})
     assert config.grace == 30.0
-    assert json.loads(config.listener.to_native()) == {
-        "host": "127.0.0.1",
-        "port": 50051,
+    native = json.loads(config.listener.to_native())
+    # What this process's open files leave room for.
+    assert native["connections"].pop("max_connections") >= 0
+    assert native == {
+        "listeners": [
+            {
+                "kind": "tcp",
+                "host": "127.0.0.1",
+                "port": 50051,
+                "protocols": "all",
+                "tls": None,
+            }
+        ],
+        "connections": {
+            "max_concurrent_streams": 1024,
+            "max_connection_age": None,
+            "max_connection_age_grace": None,
+            "max_connection_idle": None,
+            "keepalive_time": 7200.0,
+            "keepalive_timeout": 20.0,
+        },
         "io_threads": 0,
         "max_message_bytes": 2147483647,
         "tensor_content": False,
@@ -38,6 +56,8 @@ def test_defaults() -> None:
             "intra_op_threads": None,
             "inter_op_threads": None,
             "xla": None,
+            "xla_on_cpu": None,
+            "bfloat16": None,
             "gpu_memory_growth": None,
             "gpu_memory_fraction": None,
         },
@@ -58,6 +78,15 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     environ = {
         "TENSORWIRE_HOST": "::1",
         "TENSORWIRE_PORT": "1",
+        "TENSORWIRE_REST_PORT": "8501",
+        "TENSORWIRE_UNIX_SOCKET": "@mine",
+        "TENSORWIRE_TLS_CERTIFICATE": str(session),
+        "TENSORWIRE_TLS_KEY": str(library),
+        "TENSORWIRE_TLS_CLIENT_CA": str(session),
+        "TENSORWIRE_TLS_ON": "port,unix_socket",
+        "TENSORWIRE_MAX_CONNECTIONS": "30",
+        "TENSORWIRE_MAX_CONNECTION_AGE": "10m",
+        "TENSORWIRE_KEEPALIVE_TIME": "none",
         "TENSORWIRE_GRACE": "500ms",
         "TENSORWIRE_MAX_MESSAGE_SIZE": "64MiB",
         "TENSORWIRE_TENSOR_CONTENT": "true",
@@ -67,6 +96,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_INTRA_OP_THREADS": "4",
         "TENSORWIRE_INTER_OP_THREADS": "5",
         "TENSORWIRE_XLA": "on",
+        "TENSORWIRE_MIXED_PRECISION": "BFLOAT16",
+        "TENSORWIRE_SAVED_MODEL_TAGS": "serve, gpu",
         "TENSORWIRE_GPU_MEMORY_GROWTH": "off",
         "TENSORWIRE_GPU_MEMORY_FRACTION": "50%",
         "TENSORWIRE_SESSION_CONFIG_FILE": str(session),
@@ -104,6 +135,17 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     assert config.grace == 0.5
     assert config.listener.max_message_size == 64 * 2**20
     assert config.listener.tensor_content is True
+    listeners = json.loads(config.listener.to_native())["listeners"]
+    assert [(each["kind"], each.get("protocols"), bool(each["tls"])) for each in listeners] == [
+        ("tcp", "all", True),
+        ("tcp", "rest", False),
+        ("unix", None, True),
+    ]
+    assert listeners[2]["path"] == "@mine"
+    assert listeners[0]["tls"]["require_client"] is True
+    connections = config.listener.connections
+    assert connections.max_connections == 30
+    assert (connections.max_connection_age, connections.keepalive_time) == (600.0, None)
     assert config.engine.op_library == (library,)
     assert config.engine.tensorflow_dir == tmp_path
     assert (config.log.log_format, config.log.log_level) == ("json", "debug")
@@ -116,10 +158,13 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "intra_op_threads": 4,
         "inter_op_threads": 5,
         "xla": True,
+        "xla_on_cpu": True,
+        "bfloat16": True,
         "gpu_memory_growth": False,
         "gpu_memory_fraction": 0.5,
     }
     assert config.engine.session.session_config_file == session
+    assert json.loads(config.engine.version_options(Batching()))["tags"] == ["serve", "gpu"]
     batches = config.batches
     assert batches.enable_per_model_batching_parameters is True
     assert batches.batching == Batching(
@@ -152,7 +197,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "flush_interval": 1.0,
         "queue_records": 10_000,
         "queue_bytes": 64 * 2**20,
-        "saved_model_tags": ["serve"],
+        "saved_model_tags": ["serve", "gpu"],
     }
 
 
@@ -174,7 +219,9 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         ({"tensorflow_dir": "/nowhere"}, "there is no directory /nowhere"),
         ({"log_format": "xml"}, "it is none of auto, text, json"),
         ({"prot": 1}, "there is no setting 'prot'; the settings are allowed_batch_sizes, batch"),
-        ({"xla": "gpu"}, "xla can't be 'gpu': it is neither true nor false"),
+        ({"xla": "cpu"}, "xla can't be 'cpu': it is none of on, off, gpu"),
+        ({"saved_model_tags": ", "}, "saved_model_tags can't be ', ': it has no tag"),
+        ({"mixed_precision": "half"}, "can't be 'half': it is none of bfloat16, off"),
         ({"gpu_memory_fraction": 0}, "it is not above 0 and at most 1"),
         ({"gpu_memory_fraction": "150%"}, "it is not above 0 and at most 1"),
         ({"gpu_memory_fraction": "half"}, "it is not a number"),

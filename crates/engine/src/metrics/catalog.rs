@@ -70,6 +70,10 @@ metrics! {
         "Requests that wait for a runner thread.";
     CONNECTIONS = "tensorwire_connections",
         "Open connections of each I/O thread.";
+    CONNECTIONS_REFUSED = "tensorwire_connections_refused_total",
+        "Connections that were closed at once because the limit of connections was reached.";
+    TLS_HANDSHAKE_FAILURES = "tensorwire_tls_handshake_failures_total",
+        "Connections that ended in a TLS handshake: a wrong or missing certificate, or no TLS.";
     OPEN_REQUESTS = "tensorwire_open_requests",
         "Requests of each I/O thread whose reply has not altogether left.";
     BUILD_INFO = "tensorwire_build_info",

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::pages;
 use crate::app::App;
-use crate::drain::begun;
+use crate::lifetime::finish;
 use crate::traffic::InFlight;
 
 /// How long a connection may be idle, or take to send a request's head: longer than the
@@ -27,13 +27,13 @@ const HEAD_LIMIT: Duration = Duration::from_secs(75);
 /// tokens of all proxies on the way, 64 KiB is more than they pass on themselves.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// Serves a connection until the client closes it, or until the drain, when it finishes
-/// the request it has and closes.
+/// Serves a connection until the client closes it, or until the drain or its age, when it
+/// finishes the request it has and closes.
 pub(crate) async fn serve<S>(stream: S, app: Rc<App>) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let draining = app.drain.subscribe();
+    let watched = Rc::clone(&app);
     let service = service_fn(move |request| {
         let app = Rc::clone(&app);
         async move { Ok::<_, Infallible>(answer(&app, request).await) }
@@ -48,7 +48,7 @@ where
     let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        () = begun(draining) => connection.as_mut().graceful_shutdown(),
+        () = finish(&watched) => connection.as_mut().graceful_shutdown(),
     }
     connection.await
 }

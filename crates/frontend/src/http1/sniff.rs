@@ -1,11 +1,11 @@
 //! Whether a new connection speaks HTTP/2 (with prior knowledge, as gRPC does) or
 //! HTTP/1.x: its first bytes say so.
 
-use std::io::{Cursor, Result};
+use std::io::Result;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Chain, Join, join};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// What every HTTP/2 client sends first; chosen by RFC 9113 so that no HTTP/1.x request
 /// begins like it.
@@ -25,9 +25,6 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// A stream with the bytes that were read from it to begin with.
-pub(crate) type Rewound<S> = Join<Chain<Cursor<Bytes>, S>, S>;
-
 /// Reads as few of a connection's first bytes as tell what it speaks, and answers them
 /// too. `None`: it ended, or [`SNIFF_LIMIT`] passed, before that.
 pub(crate) async fn sniff(
@@ -36,11 +33,6 @@ pub(crate) async fn sniff(
     tokio::time::timeout(SNIFF_LIMIT, read_first_bytes(stream))
         .await
         .unwrap_or(Ok(None))
-}
-
-/// The stream as it was before [`sniff`] took `first` from it.
-pub(crate) fn rewind<S: AsyncRead + AsyncWrite + Clone>(first: Bytes, stream: S) -> Rewound<S> {
-    join(Cursor::new(first).chain(stream.clone()), stream)
 }
 
 async fn read_first_bytes(

@@ -63,6 +63,7 @@ fn write(server: &Shared) -> Option<String> {
     families.extend(server::families(
         server.engine.dispatcher.gauges(),
         &server.metrics.io_threads,
+        &server.refusals,
     ));
     families.extend(process::families());
     let families: Vec<_> = families.into_iter().filter_map(Family::finish).collect();

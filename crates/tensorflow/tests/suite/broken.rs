@@ -6,7 +6,11 @@ use std::path::Path;
 use engine::{Kind, ServeError};
 use tempfile::TempDir;
 
-use crate::environment::{Request, built, call, float_values, floats, load, try_load};
+use tensorflow::Tags;
+
+use crate::environment::{
+    Request, built, call, float_values, floats, load, try_load, try_load_tagged,
+};
 use crate::graph::{FLOAT, Model};
 
 fn refusal(path: &Path) -> ServeError {
@@ -63,6 +67,15 @@ fn not_a_saved_model() {
     fs::write(directory.path().join("saved_model.pbtxt"), "").unwrap();
     let error = refusal(directory.path());
     assert_eq!(error.kind(), Kind::Unimplemented);
+
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("model.tflite"), "TFL3").unwrap();
+    let error = refusal(directory.path());
+    assert_eq!(error.kind(), Kind::Unimplemented);
+    assert!(
+        error.message().contains("holds a TensorFlow Lite model"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -75,6 +88,14 @@ fn no_graph_to_serve() {
         error
             .message()
             .ends_with("has no graph with the tag set {serve}; it has {serve, gpu}"),
+        "{error}"
+    );
+    let other = Tags::new(["gpu", "serve"]).unwrap();
+    try_load_tagged(directory.path(), &other).unwrap();
+    let part = Tags::new(["gpu"]).unwrap();
+    let error = try_load_tagged(directory.path(), &part).unwrap_err();
+    assert!(
+        error.message().contains("no graph with the tag set {gpu};"),
         "{error}"
     );
     let directory = model(&[]);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use engine::{Call, Clock, InputSource, ServeError, ServedModel};
 use tensor::{DType, Data, Shape, Tensor};
-use tensorflow::{Library, SessionConfig, load_saved_model};
+use tensorflow::{Library, SessionConfig, Tags, load_saved_model};
 
 fn path_from(variable: &str) -> PathBuf {
     env::var_os(variable)
@@ -32,8 +32,12 @@ pub(crate) fn built(name: &str, version: i64) -> PathBuf {
 }
 
 pub(crate) fn try_load(path: &Path) -> Result<Arc<ServedModel>, ServeError> {
+    try_load_tagged(path, &Tags::default())
+}
+
+pub(crate) fn try_load_tagged(path: &Path, tags: &Tags) -> Result<Arc<ServedModel>, ServeError> {
     let config = SessionConfig::default();
-    load_saved_model(library(), &config, ("model", 1), path).map(Arc::new)
+    load_saved_model(library(), &config, ("model", 1), path, tags).map(Arc::new)
 }
 
 pub(crate) fn load(path: &Path) -> Arc<ServedModel> {

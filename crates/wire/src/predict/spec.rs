@@ -41,7 +41,7 @@ pub struct ModelSpec<'a> {
 
 impl<'a> ModelSpec<'a> {
     /// Takes over what `encoded` says; a message given twice is joined so.
-    pub(super) fn merge(&mut self, encoded: &'a [u8]) -> Result<(), Malformed> {
+    pub(crate) fn merge(&mut self, encoded: &'a [u8]) -> Result<(), Malformed> {
         for field in Fields::of(encoded) {
             match field? {
                 (NAME, Value::Bytes(name)) => self.name = text(name)?,
@@ -75,12 +75,12 @@ impl<'a> ModelSpec<'a> {
     }
 
     /// Bytes that [`Self::write_field`] writes.
-    pub(super) fn field_len(&self, number: u32) -> usize {
+    pub(crate) fn field_len(&self, number: u32) -> usize {
         len_of_bytes(number, self.inner_len())
     }
 
     /// Writes this as a message's field.
-    pub(super) fn write_field(&self, number: u32, buffer: &mut impl BufMut) {
+    pub(crate) fn write_field(&self, number: u32, buffer: &mut impl BufMut) {
         put_bytes_header(number, self.inner_len(), buffer);
         put_text(NAME, self.name, buffer);
         if let Version::Number(number) = self.version {

@@ -5,11 +5,11 @@
 mod inputs;
 pub use inputs::{InputForm, ParsedInputs, parse_inputs};
 
-mod values;
+pub(crate) mod values;
 
 mod json;
 
-mod numbers;
+pub(crate) mod numbers;
 
 mod outputs;
 pub use outputs::write_outputs;

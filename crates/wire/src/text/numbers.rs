@@ -6,19 +6,19 @@ use super::json::is_number;
 
 /// A 16-bit float format: one sign bit, then these.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SmallFloat {
+pub(crate) struct SmallFloat {
     exponent_bits: u32,
     fraction_bits: u32,
 }
 
 /// IEEE's 16-bit float.
-pub(super) const HALF: SmallFloat = SmallFloat {
+pub(crate) const HALF: SmallFloat = SmallFloat {
     exponent_bits: 5,
     fraction_bits: 10,
 };
 
 /// The upper half of a 32-bit float.
-pub(super) const BFLOAT16: SmallFloat = SmallFloat {
+pub(crate) const BFLOAT16: SmallFloat = SmallFloat {
     exponent_bits: 8,
     fraction_bits: 7,
 };
@@ -33,7 +33,7 @@ impl SmallFloat {
     }
 
     /// The nearest value of this format, ties to the even one; too large: infinity.
-    pub(super) fn round(self, value: f64) -> u16 {
+    pub(crate) fn round(self, value: f64) -> u16 {
         let sign = u16::from(value.is_sign_negative()) << 15;
         if value.is_nan() {
             return self.infinity() | 1 << (self.fraction_bits - 1);
@@ -72,7 +72,7 @@ impl SmallFloat {
     }
 
     /// The number with the fewest digits that rounds to these bits.
-    pub(super) fn shortest(self, bits: u16) -> f64 {
+    pub(crate) fn shortest(self, bits: u16) -> f64 {
         let value = self.expand(bits);
         (0..5)
             .filter_map(|digits| format!("{value:.digits$e}").parse::<f64>().ok())
@@ -87,7 +87,7 @@ fn power_of_two(exponent: i32) -> f64 {
 }
 
 /// The least and the greatest value of an integer type.
-pub(super) fn range(dtype: DType) -> Option<(i128, i128)> {
+pub(crate) fn range(dtype: DType) -> Option<(i128, i128)> {
     Some(match dtype {
         DType::Int8 => (i8::MIN.into(), i8::MAX.into()),
         DType::Int16 => (i16::MIN.into(), i16::MAX.into()),

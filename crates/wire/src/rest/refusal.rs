@@ -1,0 +1,68 @@
+//! Why a body can't be taken, or a reply can't be written.
+
+use super::scanner::{Scanner, Syntax};
+
+/// Longest piece of a body that an error quotes, in bytes.
+const EXCERPT: usize = 256;
+
+/// What was wrong, in TensorFlow Serving's words where it has some.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestError {
+    /// The request, or what there is to reply, is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// The type of a tensor has no form in JSON here.
+    #[error("{0}")]
+    Unimplemented(String),
+}
+
+/// The same, small enough to be passed on from value to value.
+pub(super) type Refusal = Box<RestError>;
+
+impl RestError {
+    /// The status that TensorFlow Serving's text of an error within an error begins with.
+    pub(super) fn with_code(&self) -> String {
+        match self {
+            Self::Invalid(message) => format!("INVALID_ARGUMENT: {message}"),
+            Self::Unimplemented(message) => format!("UNIMPLEMENTED: {message}"),
+        }
+    }
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> Refusal {
+    Box::new(RestError::Invalid(message.into()))
+}
+
+impl From<Syntax> for Refusal {
+    fn from(error: Syntax) -> Self {
+        invalid(format!("JSON Parse error: {error}"))
+    }
+}
+
+/// The text from where `scanner` stands to the value's end, or the beginning of it.
+pub(super) fn excerpt(bytes: &[u8], mut scanner: Scanner<'_>) -> String {
+    scanner.peek();
+    let start = scanner.at();
+    let end = scanner.skip().map_or(bytes.len(), |()| scanner.at());
+    let text = String::from_utf8_lossy(&bytes[start..end.min(start + EXCERPT)]);
+    // A character that the end cut in two is none.
+    let cut = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+    if end - start > EXCERPT {
+        cut.to_owned()
+    } else {
+        text.into_owned()
+    }
+}
+
+/// A value's type as its parser names it, by its first byte.
+pub(super) fn type_name(first: u8) -> &'static str {
+    match first {
+        b'{' => "Object",
+        b'[' => "Array",
+        b'"' => "String",
+        b't' => "True",
+        b'f' => "False",
+        b'n' => "Null",
+        _ => "Number",
+    }
+}
