@@ -22,7 +22,13 @@ from harness.raw_http2 import Connection, frame, grpc_headers
 from harness.server_process import ServerProcess
 
 SERVICES = {
-    "tensorflow.serving.PredictionService": {"Predict", "GetModelMetadata"},
+    "tensorflow.serving.PredictionService": {
+        "Classify",
+        "GetModelMetadata",
+        "MultiInference",
+        "Predict",
+        "Regress",
+    },
     "tensorflow.serving.ModelService": {"GetModelStatus"},
     "prediction_service.PredictionService": {"Predict"},
     "grpc.health.v1.Health": {"Check", "List", "Watch"},

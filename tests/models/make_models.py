@@ -32,6 +32,7 @@ HEALTHY = (
     "counter",
     "defaults",
     "dynamic",
+    "examples",
     "fill",
     "half_plus_two",
     "mlp",
@@ -114,6 +115,7 @@ def _build_all(out: Path) -> None:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     sys.path.insert(0, str(HERE))
     import arithmetic
+    import examples
     import faulty
     import identity
     import keras_files
@@ -123,7 +125,16 @@ def _build_all(out: Path) -> None:
 
     started = time.monotonic()
     out.mkdir(parents=True)
-    for family in (arithmetic, networks, text, stateful, identity, keras_files, faulty):
+    for family in (
+        arithmetic,
+        networks,
+        text,
+        examples,
+        stateful,
+        identity,
+        keras_files,
+        faulty,
+    ):
         family.make(out)
         print(f"{time.monotonic() - started:5.1f} s  {family.__name__}", flush=True)
 

@@ -19,6 +19,7 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
+    requests: usize,
     rows: usize,
     bytes: usize,
 }
@@ -44,6 +45,7 @@ impl Admission {
         // From here on what was taken is given back on the way out.
         let mut permit = Permit {
             admission: Arc::clone(self),
+            requests: 1,
             rows: 0,
             bytes: 0,
         };
@@ -90,9 +92,21 @@ fn take(taken: &AtomicUsize, wanted: usize, limit: usize, unit: &str) -> Result<
     Err(full.retry_after(Duration::ZERO))
 }
 
+impl Permit {
+    /// Takes over the share of another request of the same engine, for a reply to both.
+    pub fn join(&mut self, mut other: Self) {
+        debug_assert!(Arc::ptr_eq(&self.admission, &other.admission));
+        self.requests += std::mem::take(&mut other.requests);
+        self.rows += std::mem::take(&mut other.rows);
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.requests.fetch_sub(1, Ordering::Relaxed);
+        self.admission
+            .requests
+            .fetch_sub(self.requests, Ordering::Relaxed);
         self.admission.rows.fetch_sub(self.rows, Ordering::Relaxed);
         self.admission
             .bytes

@@ -16,7 +16,9 @@ mod registry;
 pub use registry::{ModelSelector, Registry, State, Version, VersionStatus};
 
 mod signature;
-pub use signature::{DEFAULT_SIGNATURE, InputSource, InputSources, Signature, TensorSpec};
+pub use signature::{
+    DEFAULT_SIGNATURE, InputSource, InputSources, Signature, TensorSpec, signature_name,
+};
 
 mod model;
 pub use model::ServedModel;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::cost::{Bounds, Cost};
 use crate::metrics::ModelMetrics;
 use crate::{
-    Curve, DEFAULT_SIGNATURE, Executor, Measured, ModelOptions, Recorder, ServeError, Signature,
+    Curve, Executor, Measured, ModelOptions, Recorder, ServeError, Signature, signature_name,
 };
 
 /// A loaded version of a model. Held by every request that runs on it, so that the
@@ -110,24 +110,24 @@ impl ServedModel {
     }
 
     /// The signature of this name (empty: `serving_default`) and its index, or what
-    /// TensorFlow Serving answers where there is none.
+    /// TensorFlow Serving answers to Predict where there is none.
     pub fn signature(&self, name: &str) -> Result<(usize, &Signature), ServeError> {
-        let name = if name.is_empty() {
-            DEFAULT_SIGNATURE
-        } else {
-            name
-        };
-        let found = self
-            .signatures
-            .iter()
-            .enumerate()
-            .find(|(_, signature)| signature.name == name)
-            .ok_or_else(|| {
-                ServeError::failed_precondition(format!(
-                    "Serving signature key \"{name}\" not found."
-                ))
-            })?;
-        match &found.1.unusable {
+        self.usable_signature(name)?.ok_or_else(|| {
+            let name = signature_name(name);
+            ServeError::failed_precondition(format!("Serving signature key \"{name}\" not found."))
+        })
+    }
+
+    /// The same, for those who have words of their own for one that is not there.
+    ///
+    /// # Errors
+    ///
+    /// There is one, and it can't be run.
+    pub fn usable_signature(&self, name: &str) -> Result<Option<(usize, &Signature)>, ServeError> {
+        let name = signature_name(name);
+        let mut signatures = self.signatures.iter().enumerate();
+        let found = signatures.find(|(_, signature)| signature.name == name);
+        match found.and_then(|(_, signature)| signature.unusable.as_deref()) {
             None => Ok(found),
             Some(reason) => Err(ServeError::failed_precondition(format!(
                 "Serving signature key \"{name}\" cannot be run: {reason}"

@@ -30,6 +30,9 @@ pub struct Limits {
 pub struct ModelOptions {
     /// How its requests become batches.
     pub batching: Batching,
+    /// Whether a signature answers only the kind of request that its `method_name` says,
+    /// as TensorFlow Serving does with `--enable_signature_method_name_check`.
+    pub check_method_name: bool,
 }
 
 /// How a model's requests become batches: TensorFlow Serving's `BatchingParameters`,

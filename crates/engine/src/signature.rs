@@ -11,6 +11,15 @@ use crate::{Outputs, ServeError};
 /// The signature that is meant where a request names none.
 pub const DEFAULT_SIGNATURE: &str = "serving_default";
 
+/// The name of the signature that a request names so; empty: the default one.
+pub fn signature_name(name: &str) -> &str {
+    if name.is_empty() {
+        DEFAULT_SIGNATURE
+    } else {
+        name
+    }
+}
+
 /// One input or output of a signature.
 #[derive(Clone, Debug)]
 pub struct TensorSpec {
@@ -115,19 +124,15 @@ impl Signature {
         }
         let mut positions = Outputs::new();
         for alias in filter {
-            let position = self
-                .outputs
-                .iter()
-                .position(|output| output.alias == *alias)
-                .ok_or_else(|| {
-                    let known = self.outputs.iter().map(|output| output.alias.as_str());
-                    ServeError::invalid_argument(format!(
-                        "output tensor alias not found in signature: {} \
+            let position = self.output(alias).ok_or_else(|| {
+                let known = self.outputs.iter().map(|output| output.alias.as_str());
+                ServeError::invalid_argument(format!(
+                    "output tensor alias not found in signature: {} \
                          Outputs expected to be in the set {{{}}}.",
-                        join([*alias]),
-                        join(known),
-                    ))
-                })?;
+                    join([*alias]),
+                    join(known),
+                ))
+            })?;
             if positions.contains(&position) {
                 return Err(ServeError::invalid_argument(format!(
                     "duplicate output tensor alias: {alias}"
@@ -136,6 +141,11 @@ impl Signature {
             positions.push(position);
         }
         Ok(positions)
+    }
+
+    /// The position of the output of this alias.
+    pub fn output(&self, alias: &str) -> Option<usize> {
+        self.outputs.iter().position(|output| output.alias == alias)
     }
 
     /// Checks the element types of the tensors bound to the inputs, one for each, in

@@ -37,8 +37,13 @@ mod http1;
 
 mod metrics;
 
+mod examples;
+
 mod warmup;
 pub use warmup::{Failing, Warmed, WarmupOptions, warm_up};
 
 mod services;
 pub use services::text::{TextCall, TextReply};
+
+mod recorded;
+pub use recorded::Recorded;

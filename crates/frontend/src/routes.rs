@@ -12,7 +12,10 @@ use crate::app::App;
 use crate::grpc::{self, Call, Exchange, Outgoing, RequestBody, Responder};
 use crate::http1::pages;
 use crate::listen::Protocols;
-use crate::services::{health, inference, metadata, model_status, predict, reflection, text};
+use crate::services::{
+    classify, health, inference, metadata, model_status, multi_inference, predict, reflection,
+    regress, text,
+};
 
 /// Answers any request, now or when its message has come and its model has run.
 pub(crate) fn route(
@@ -74,6 +77,19 @@ fn unary(app: &Rc<App>, path: &str, exchange: Exchange) {
             grpc::receive(app, exchange, |app, received| {
                 inference::answer(app, received, predict::prepare);
             });
+        }
+        "/tensorflow.serving.PredictionService/Classify" => {
+            grpc::receive(app, exchange, |app, received| {
+                inference::answer(app, received, classify::prepare);
+            });
+        }
+        "/tensorflow.serving.PredictionService/Regress" => {
+            grpc::receive(app, exchange, |app, received| {
+                inference::answer(app, received, regress::prepare);
+            });
+        }
+        "/tensorflow.serving.PredictionService/MultiInference" => {
+            grpc::receive(app, exchange, multi_inference::answer);
         }
         "/prediction_service.PredictionService/Predict" => {
             grpc::receive(app, exchange, text::answer);

@@ -12,10 +12,13 @@ use engine::{Kind, ServeError, ServedModel};
 use serde::Deserialize;
 use wire::warmup::{FILE, Log, LogKind, RecordError, Records, read_log};
 
-use crate::services::predict;
+use crate::Recorded;
 
 /// Most records of a file.
 const MAX_RECORDS: usize = 1000;
+
+/// The largest request there can be, in bytes: what bounds its tensors.
+const MAX_BYTES: usize = i32::MAX as usize;
 
 /// Most warnings about single records of one file.
 const MOST_WARNINGS: u64 = 5;
@@ -149,17 +152,18 @@ impl Run<'_> {
         let log = read_log(record).map_err(|error| {
             ServeError::invalid_argument(format!("Failed to parse warmup record: {error}"))
         })?;
+        let request = match log {
+            Log::Request(LogKind::Predict, request) => Recorded::Predict(request),
+            Log::Request(LogKind::Classify, request) => Recorded::Classify(request),
+            Log::Request(LogKind::Regress, request) => Recorded::Regress(request),
+            Log::Request(LogKind::MultiInference, request) => Recorded::MultiInference(request),
+            Log::Other(number) => return Err(unsupported(number)),
+        };
         for _ in 0..self.options.iterations {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(ServeError::new(Kind::Cancelled, "the server is stopping"));
             }
-            match &log {
-                Log::Request(LogKind::Predict, request) => {
-                    predict::recorded(self.model, request)?.run()?;
-                }
-                Log::Request(kind, _) => return Err(unsupported(*kind as u32)),
-                Log::Other(number) => return Err(unsupported(*number)),
-            }
+            request.run(self.model, MAX_BYTES)?;
         }
         Ok(())
     }

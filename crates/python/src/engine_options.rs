@@ -81,9 +81,13 @@ impl LoadOptions {
             tags,
             warmup,
             logging,
+            check_method_name,
         } = from_json("the model's options", json)?;
         Ok(Self {
-            model: ModelOptions { batching },
+            model: ModelOptions {
+                batching,
+                check_method_name,
+            },
             tags: Tags::new(tags).map_err(serve_error)?,
             warmup,
             logging,
@@ -124,6 +128,7 @@ struct ModelFields {
     warmup: WarmupOptions,
     logging: Option<LogOptions>,
     tags: Vec<String>,
+    check_method_name: bool,
 }
 
 #[derive(Deserialize)]

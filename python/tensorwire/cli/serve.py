@@ -63,6 +63,7 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("batching_parameters", metavar="[MODEL=]FILE", multiple=True)
 @setting_option("enable_per_model_batching_parameters")
 @setting_option("no_batching", metavar="MODEL", multiple=True)
+@setting_option("check_method_name")
 @setting_option("max_requests", metavar="NUMBER")
 @setting_option("max_rows", metavar="NUMBER")
 @setting_option("max_bytes", metavar="SIZE")

@@ -60,6 +60,7 @@ class Settings(EngineSettings, total=False):
     pad_variable_length_inputs: bool
     no_batching: str | Sequence[str]
     enable_per_model_batching_parameters: bool
+    check_method_name: bool
     max_requests: int
     max_rows: int
     max_bytes: int | str

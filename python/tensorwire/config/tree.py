@@ -179,9 +179,11 @@ class EngineConfig:
         batching: Batching,
         warmup: Mapping[str, Any] = NO_WARMUP,
         log: RequestLog | None = None,
+        check_method_name: bool = False,
     ) -> str:
-        """The options of a version that is batched and warmed up so, and some of whose
-        requests are kept, as `_core.Engine.load` takes them."""
+        """The options of a version, as `_core.Engine.load` takes them: how it is batched and
+        warmed up, which of its requests are kept, and whether signatures answer only the
+        calls that they were made for."""
         tags = list(self.saved_model_tags)
         return json.dumps(
             {
@@ -189,6 +191,7 @@ class EngineConfig:
                 "tags": tags,
                 "warmup": dict(warmup),
                 "logging": None if log is None else log.to_native(tags),
+                "check_method_name": check_method_name,
             }
         )
 
@@ -315,6 +318,20 @@ class ListenerConfig:
 
 
 @dataclass(frozen=True)
+class SignaturesConfig:
+    """What signatures answer."""
+
+    HEADING: ClassVar[str] = "Signatures"
+
+    check_method_name: bool = setting(
+        False,
+        values.flag,
+        "Answer a request only by a signature whose method_name is of its kind, as TensorFlow "
+        "Serving does with --enable_signature_method_name_check.",
+    )
+
+
+@dataclass(frozen=True)
 class LogConfig:
     """What is said about it while it runs, on standard error."""
 
@@ -344,6 +361,7 @@ class ServeConfig:
         shown="30s",
     )
     batches: BatchingConfig = branch(BatchingConfig)
+    signatures: SignaturesConfig = branch(SignaturesConfig)
     engine: EngineConfig = branch(EngineConfig)
     log: LogConfig = branch(LogConfig)
     warmups: WarmupConfig = branch(WarmupConfig)
@@ -368,4 +386,5 @@ class ServeConfig:
             batching or self.batches.of_version(model, folder),
             self.warmups.of_model(tables.get("warmup", {}), model),
             self.request_logs.of_model(tables.get("logging", {}), model),
+            self.signatures.check_method_name,
         )

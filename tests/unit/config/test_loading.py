@@ -116,6 +116,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_BATCHING_PARAMETERS": f"{batching},a={batching}",
         "TENSORWIRE_NO_BATCHING": "b,c",
         "TENSORWIRE_ENABLE_PER_MODEL_BATCHING_PARAMETERS": "1",
+        "TENSORWIRE_CHECK_METHOD_NAME": "on",
         "TENSORWIRE_LOG_FORMAT": "JSON",
         "TENSORWIRE_LOG_LEVEL": "debug",
         "TENSORWIRE_WARMUP": "off",
@@ -146,6 +147,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     connections = config.listener.connections
     assert connections.max_connections == 30
     assert (connections.max_connection_age, connections.keepalive_time) == (600.0, None)
+    assert json.loads(config.version_options("m", tmp_path))["check_method_name"] is True
     assert config.engine.op_library == (library,)
     assert config.engine.tensorflow_dir == tmp_path
     assert (config.log.log_format, config.log.log_level) == ("json", "debug")

@@ -151,7 +151,10 @@ impl Puppet {
         }
         let batching = self.batching;
         PuppetModel {
-            served: Arc::new(served.with_options(ModelOptions { batching })),
+            served: Arc::new(served.with_options(ModelOptions {
+                batching,
+                ..ModelOptions::default()
+            })),
             seen,
         }
     }

@@ -17,9 +17,11 @@ use http::Response;
 use tensor::Tensor;
 use tokio::sync::oneshot;
 
+use super::example_request::ExampleWriter;
 use super::predict::PredictWriter;
 use super::recording::Recording;
 use super::text::TextWriter;
+use super::together::Part;
 use crate::app::App;
 use crate::grpc::{Frame, Received, Responder, server_timing};
 use crate::http1::HttpResponder;
@@ -31,6 +33,8 @@ pub(crate) type Outputs = Result<Vec<Tensor>, ServeError>;
 pub(crate) enum Writer {
     /// `tensorflow.serving.PredictionService/Predict`.
     Predict(PredictWriter),
+    /// `tensorflow.serving.PredictionService/Classify` and `/Regress`.
+    Examples(ExampleWriter),
     /// `prediction_service.PredictionService/Predict`.
     Text(TextWriter),
 }
@@ -40,6 +44,7 @@ impl Writer {
     fn method(&self) -> Option<InferenceMethod> {
         match self {
             Self::Predict(_) => Some(InferenceMethod::Predict),
+            Self::Examples(writer) => Some(writer.method()),
             Self::Text(_) => None,
         }
     }
@@ -52,6 +57,7 @@ impl Writer {
     ) -> (Result<Frame, ServeError>, Option<Kind>) {
         let reply = match self {
             Self::Predict(writer) => outputs.and_then(|outputs| writer.write(model, &outputs)),
+            Self::Examples(writer) => outputs.and_then(|outputs| writer.write(model, &outputs)),
             Self::Text(writer) => return writer.write(outputs),
         };
         let failed = reply.as_ref().err().map(ServeError::kind);
@@ -72,6 +78,14 @@ pub(crate) enum ReplyTo {
     /// To a request of plain HTTP.
     #[expect(dead_code, reason = "the REST services make it")]
     Http(HttpResponder, Box<dyn WritePage>),
+    /// Into the reply to several calls.
+    Part(Part),
+}
+
+impl From<Part> for ReplyTo {
+    fn from(part: Part) -> Self {
+        Self::Part(part)
+    }
 }
 
 impl ReplyTo {
@@ -80,6 +94,7 @@ impl ReplyTo {
         match self {
             Self::Grpc(responder, _) => responder.is_gone(),
             Self::Http(responder, _) => responder.is_gone(),
+            Self::Part(part) => part.is_gone(),
         }
     }
 
@@ -88,6 +103,7 @@ impl ReplyTo {
         match self {
             Self::Grpc(responder, _) => responder.poll_gone(context),
             Self::Http(responder, _) => responder.poll_gone(context),
+            Self::Part(part) => part.poll_gone(context),
         }
     }
 }
@@ -134,7 +150,7 @@ impl From<ServeError> for Refused {
 /// What a request is counted by.
 pub(crate) struct Count {
     tally: Tally,
-    arrived: Instant,
+    pub(super) arrived: Instant,
     /// Bytes of its message.
     received: usize,
     wants_timings: bool,
@@ -143,10 +159,10 @@ pub(crate) struct Count {
 }
 
 /// What is left of a call that has run, beside its outputs.
-struct Ended {
+pub(super) struct Ended {
     timings: Option<Timings>,
     /// What the request holds of the limits.
-    permit: Option<Permit>,
+    pub(super) permit: Option<Permit>,
     /// When its reply was begun.
     encoding: Instant,
 }
@@ -170,7 +186,12 @@ impl Ended {
 impl Count {
     /// Counts a request whose reply of `sent` bytes is written; the timings that its caller
     /// is to be told.
-    fn written(self, ended: &Ended, failed: Option<Kind>, sent: usize) -> Option<Timings> {
+    pub(super) fn written(
+        self,
+        ended: &Ended,
+        failed: Option<Kind>,
+        sent: usize,
+    ) -> Option<Timings> {
         let timings = ended.timings;
         let timings = timings.map(|timings| timings.written(self.arrived, ended.encoding));
         match (failed, &timings) {
@@ -192,16 +213,20 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// For `call`, whose message had `received` bytes and was none of gRPC's: if it is to be
-    /// kept, its tensors are.
-    #[allow(dead_code, reason = "the REST services make it")]
+    /// For `call`, whose message had `received` bytes and was none of gRPC's own: if it is to
+    /// be kept, its tensors are; not of a part, whose whole is kept.
     pub(crate) fn new(
         reply_to: ReplyTo,
         call: &Call,
         received: usize,
         wants_timings: bool,
     ) -> Self {
-        let recording = Recording::begin(call, None);
+        let is_part = matches!(reply_to, ReplyTo::Part(_));
+        let recording = if is_part {
+            None
+        } else {
+            Recording::begin(call, None)
+        };
         Self::recorded(reply_to, call, (received, wants_timings), recording)
     }
 
@@ -266,6 +291,7 @@ impl Respond for Pending {
                 }
                 responder.send(page, ended.permit);
             }
+            ReplyTo::Part(part) => part.end(outputs, ended, count),
         }
     }
 }

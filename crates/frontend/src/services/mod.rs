@@ -6,6 +6,12 @@ pub(crate) mod recording;
 pub(crate) mod predict;
 pub(crate) mod text;
 
+pub(crate) mod classify;
+pub(crate) mod example_request;
+pub(crate) mod multi_inference;
+pub(crate) mod regress;
+mod together;
+
 mod model_spec;
 
 pub(crate) mod metadata;

@@ -30,7 +30,7 @@ const EXPANSION_FLOOR: usize = 64 << 20;
 /// What to run for one request, and what writes its reply.
 pub(crate) fn prepare(app: &App, received: &Received) -> Result<(EngineCall, Writer), Refused> {
     let message = &received.message;
-    let request = predict::decode_request(message).map_err(|error| unreadable(&error))?;
+    let request = decode(message)?;
     let spec = request
         .spec
         .ok_or_else(|| ServeError::invalid_argument("Missing ModelSpec"))?;
@@ -44,44 +44,59 @@ pub(crate) fn prepare(app: &App, received: &Received) -> Result<(EngineCall, Wri
 fn bind(
     app: &App,
     received: &Received,
-    (model, index): (&Arc<ServedModel>, usize),
+    model: (&Arc<ServedModel>, usize),
     request: &PredictRequest<'_>,
 ) -> Result<(EngineCall, Writer), ServeError> {
     let Received { call, message, .. } = received;
-    let signature = &model.signatures()[index];
-    let inputs = decode_inputs(signature, request, message, app.max_message_bytes)?;
-    let outputs = signature.bind_outputs(&request.output_filter)?;
+    let clock = call.clock()?;
+    let limit = app.max_message_bytes;
+    let (engine_call, outputs) = engine_call(model, request, (message, limit), clock)?;
     let asked = || call.metadata(&ENCODING_KEY) == Some(ENCODING_TENSOR_CONTENT);
     let writer = PredictWriter {
-        signature: index,
-        outputs: outputs.clone(),
+        signature: model.1,
+        outputs,
         encoding: if app.tensor_content || asked() {
             Encoding::TensorContent
         } else {
             Encoding::TypedFields
         },
     };
-    let call = EngineCall::new(Arc::clone(model), index, inputs, outputs, call.clock()?)?;
-    Ok((call, Writer::Predict(writer)))
+    Ok((engine_call, Writer::Predict(writer)))
 }
 
-/// What a recorded request asks of `model`, whatever model it was recorded of.
-pub(crate) fn recorded(
-    model: &Arc<ServedModel>,
-    message: &Bytes,
-) -> Result<EngineCall, ServeError> {
-    let request = predict::decode_request(message).map_err(|error| unreadable(&error))?;
-    let name = request.spec.map_or("", |spec| spec.signature_name);
-    let (index, signature) = model.signature(name)?;
-    let inputs = decode_inputs(signature, &request, message, usize::MAX)?;
+/// The call that a request asks for of the model's signature of this index, and the outputs
+/// that it wants. The request is views of `message`; `limit` is the largest request's size.
+pub(crate) fn engine_call(
+    (model, index): (&Arc<ServedModel>, usize),
+    request: &PredictRequest<'_>,
+    (message, limit): (&Bytes, usize),
+    clock: Clock,
+) -> Result<(EngineCall, Outputs), ServeError> {
+    let signature = &model.signatures()[index];
+    if model.options().check_method_name {
+        check_method_name(signature)?;
+    }
+    let inputs = decode_inputs(signature, request, message, limit)?;
     let outputs = signature.bind_outputs(&request.output_filter)?;
-    EngineCall::new(
-        Arc::clone(model),
-        index,
-        inputs,
-        outputs,
-        Clock::until(None),
-    )
+    let call = EngineCall::new(Arc::clone(model), index, inputs, outputs.clone(), clock)?;
+    Ok((call, outputs))
+}
+
+/// What TensorFlow Serving says of a signature that is none of its three kinds.
+pub(crate) fn check_method_name(signature: &Signature) -> Result<(), ServeError> {
+    const KINDS: [&str; 3] = [
+        "tensorflow/serving/predict",
+        "tensorflow/serving/classify",
+        "tensorflow/serving/regress",
+    ];
+    if KINDS.contains(&signature.method_name.as_str()) {
+        return Ok(());
+    }
+    Err(ServeError::internal(format!(
+        "Expected prediction signature method_name to be one of {{{}}}. Was: {}",
+        KINDS.join(", "),
+        signature.method_name
+    )))
 }
 
 /// Writes `PredictResponse`s.
@@ -117,18 +132,25 @@ impl PredictWriter {
     }
 }
 
-fn unreadable(error: &WireError) -> ServeError {
+/// Reads a request.
+pub(crate) fn decode(message: &Bytes) -> Result<PredictRequest<'_>, ServeError> {
+    predict::decode_request(message).map_err(|error| unreadable("PredictRequest", &error))
+}
+
+/// What a caller is told whose message can't be read.
+pub(super) fn unreadable(name: &str, error: &WireError) -> ServeError {
     match error {
         WireError::TooMany { .. } => {
             ServeError::resource_exhausted(format!("the request has {error}"))
         }
         _ => ServeError::internal(format!(
-            "cannot parse the request as tensorflow.serving.PredictRequest: {error}"
+            "cannot parse the request as tensorflow.serving.{name}: {error}"
         )),
     }
 }
 
-fn selector<'a>(spec: &ModelSpec<'a>) -> ModelSelector<'a> {
+/// Which model the spec means.
+pub(super) fn selector<'a>(spec: &ModelSpec<'a>) -> ModelSelector<'a> {
     ModelSelector {
         name: spec.name,
         version: match spec.version {

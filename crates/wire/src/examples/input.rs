@@ -45,11 +45,10 @@ impl<'a> ExampleInput<'a> {
     /// of its two kinds the last counts.
     pub(super) fn merge(&mut self, encoded: &'a [u8]) -> Result<(), Malformed> {
         for field in Fields::of(encoded) {
-            match field? {
-                (number @ (EXAMPLE_LIST | EXAMPLE_LIST_WITH_CONTEXT), Value::Bytes(list)) => {
-                    self.add(number, list)?
-                }
-                _ => {}
+            if let (number @ (EXAMPLE_LIST | EXAMPLE_LIST_WITH_CONTEXT), Value::Bytes(list)) =
+                field?
+            {
+                self.add(number, list)?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The messages of Classify, Regress and MultiInference, by hand: examples are handed on
+//! The messages of Classify, Regress and `MultiInference`, by hand: examples are handed on
 //! as the bytes that came, never decoded, and results are written from tensors.
 
 mod input;

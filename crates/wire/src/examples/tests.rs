@@ -187,7 +187,7 @@ fn all_tasks_in_one_reply() {
     let Some(inference_result::Result::RegressionResult(values)) = &first.result else {
         panic!("{first:?}");
     };
-    assert_eq!(values.regressions[0].value, 1.5);
+    assert_eq!(values.regressions[0].value.to_bits(), 1.5_f32.to_bits());
     let Some(inference_result::Result::ClassificationResult(classes)) = &second.result else {
         panic!("{second:?}");
     };
