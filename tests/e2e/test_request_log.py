@@ -18,7 +18,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 
 from harness.predict import PredictionClient, predict_request
-from harness.queueing import Reading
+from harness.queueing import Reading, until
 from harness.records import PredictionLog, read_logs, whole_files
 from harness.server_process import ServerProcess, model_arguments
 from harness.text_client import TextClient
@@ -89,7 +89,7 @@ def test_a_log_is_read_by_tensorflow_and_warms_the_model_up(
             writer.write(record.SerializeToString())
     server = start(str(tmp_path / "model"))
     server.wait_serving()
-    assert "warmed up with 1000 records" in server.stderr
+    until(lambda: server.stderr, lambda text: "warmed up with 1000 records" in text)
     server.stop()
 
 
