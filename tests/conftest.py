@@ -15,6 +15,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 # What these servers measure is not for the user's own, nor theirs for these.
 _MEASURES = tempfile.TemporaryDirectory(prefix="tensorwire-measures-")
 os.environ["TENSORWIRE_MEASURE_CACHE"] = _MEASURES.name
+os.environ["TENSORWIRE_STORE_CACHE"] = str(Path(_MEASURES.name, "stores"))
 
 HERE = Path(__file__).parent
 FOLDERS = {

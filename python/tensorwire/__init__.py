@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import errors as errors
-    from .client import AsyncClient, Client, Keepalive, Retry
+    from .client import AsyncClient, Client, Keepalive, Retry, Tls
     from .config import Batching, RequestLog
     from .errors import TensorWireError
     from .model import Model
@@ -41,6 +41,7 @@ _HOMES = {
     "Signature": "signature",
     "TensorSpec": "signature",
     "TensorWireError": "errors",
+    "Tls": "client",
     "VersionStatus": "signature",
     "serve": "server",
 }
@@ -59,6 +60,7 @@ __all__ = [
     "Signature",
     "TensorSpec",
     "TensorWireError",
+    "Tls",
     "VersionStatus",
     "errors",
     "serve",

@@ -138,7 +138,8 @@ class Server:
         `renew_tls` takes it), connections {max_connections, max_concurrent_streams, and in
         seconds or null max_connection_age, max_connection_age_grace, max_connection_idle,
         keepalive_time, keepalive_timeout}, io_threads (0: one a core), max_message_bytes,
-        tensor_content (bool), default_model (string or null).
+        tensor_content (bool), rest {timeout (seconds or null), cors (bool)}, default_model
+        (string or null), control (bool: whether callers may change the models).
 
         Raises NativeError UNAVAILABLE if a place can't be listened on or its certificate
         can't be used.
@@ -156,10 +157,42 @@ class Server:
         Raises NativeError INVALID_ARGUMENT, and keeps the present one, if it can't be used.
         """
 
+    def next_command(self, timeout: float) -> Command | None:
+        """The next request to change the models, waited for up to `timeout` seconds. None if
+        there is none by then; at once if callers may not change them, and from the stop
+        on. May be called from several threads."""
+
     def stop(self, grace: float) -> bool:
         """Turns health to NOT_SERVING, stops accepting, finishes what is in flight for
         up to `grace` seconds, then closes. True: nothing was cut off. Calling it again,
         from any thread, waits for the same end."""
+
+@final
+class Command:
+    """A request to change the models, or to see which there are, that waits for its answer.
+    Dropped, it answers UNAVAILABLE. Its caller may have gone; it is to be done all the
+    same."""
+
+    @property
+    def method(self) -> str:
+        """Full name, such as "tensorwire.ModelRepository/ListModels" or
+        "tensorflow.serving.ModelService/HandleReloadConfigRequest"."""
+
+    @property
+    def is_json(self) -> bool:
+        """Whether request and reply are JSON, by protobuf's mapping; else encoded messages."""
+
+    @property
+    def payload(self) -> bytes:
+        """The request, not looked at yet: it may be anything. Raises NativeError
+        FAILED_PRECONDITION once the command is answered."""
+
+    def answer(self, payload: bytes) -> None:
+        """Answers with the reply. Raises NativeError FAILED_PRECONDITION if it was answered
+        before."""
+
+    def fail(self, code: str, message: str) -> None:
+        """Answers with an error of this code, such as "NOT_FOUND". Raises as `answer`."""
 
 @final
 class Request:
@@ -253,9 +286,11 @@ class Channel:
         """Connects when first used. `options` is JSON: connect_timeout, keepalive_time
         (null: no pings), keepalive_timeout (seconds), retries (attempts after the first),
         retry_initial_backoff, retry_max_backoff (seconds), max_message_bytes,
-        user_agent.
+        user_agent, tls (null: none; else {ca, certificate, key: {text, source} or null,
+        server_name}).
 
-        Raises NativeError INVALID_ARGUMENT for an address that can't be parsed.
+        Raises NativeError INVALID_ARGUMENT for an address that can't be parsed and for a
+        certificate that can't be used.
         """
 
     def call(
@@ -320,6 +355,7 @@ def descriptor_set() -> bytes:
 __all__ = [
     "Call",
     "Channel",
+    "Command",
     "Engine",
     "Inbox",
     "LoadTest",

@@ -47,15 +47,15 @@ def places(config: ListenerConfig, ports: Sequence[int]) -> list[Place]:
 
 
 def _places(config: ListenerConfig, ports: Iterator[int]) -> Iterator[Place]:
-    reached = WILDCARDS.get(config.host, config.host)
     for kind in config.kinds:
         tls = config.tls.is_on(kind)
         if kind == "unix_socket":
             address = unix_address(config.unix_socket or "")
             yield Place(kind, address, address, None, tls)
         else:
-            port = next(ports)
-            yield Place(kind, join(reached, port), join(config.host, port), port, tls)
+            port, host = next(ports), config.host_of(kind)
+            reached = WILDCARDS.get(host, host)
+            yield Place(kind, join(reached, port), join(host, port), port, tls)
 
 
 def join(host: str, port: int) -> str:

@@ -6,10 +6,12 @@ for it), the listener opens (and fails here if the port is taken), the models lo
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -18,11 +20,19 @@ from .config import ServeConfig, load_config, parse_grace
 from .errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
 from .model import open_engine, read_metadata
 from .places import Place, places
+from .repository.change import describe_failures
+from .repository.config_watch import Read
+from .repository.control import Control
 from .repository.keras_export import KerasExporter
+from .repository.managed_model import Outcome
 from .repository.model_config import ModelConfig
+from .repository.model_options import model_options
 from .repository.naming import Models, name_models
-from .repository.reconciler import Outcome, Reconciler
-from .signature import ModelStatus, Signature
+from .repository.reconciler import Reconciler
+from .repository.repository import Repository
+from .repository.server_config import read_server_config
+from .served_models import ServedModels
+from .signature import Signature
 from .stop_signals import StopSignals
 from .tls_renewal import TlsRenewal
 from .units import format_duration
@@ -38,7 +48,7 @@ LOG_LIMIT_SECONDS = 5.0
 """How long a stop waits for what is kept of requests to be on the disk."""
 
 
-class Server:
+class Server(ServedModels):
     """Serves models over gRPC from this process.
 
     `models`: a path (a directory of numeric versions, a SavedModel directory, a .keras or
@@ -53,8 +63,11 @@ class Server:
     called from any thread.
     """
 
-    def __init__(self, models: Models, **settings: Unpack[Settings]) -> None:
-        self._setup(name_models(models), load_config(settings))
+    def __init__(self, models: Models | None = None, **settings: Unpack[Settings]) -> None:
+        config = load_config(settings)
+        if models is None and config.lifecycle.model_config_file is None:
+            raise ConfigError("no model was given: name at least one path")
+        self._setup([] if models is None else name_models(models), config)
 
     @classmethod
     def from_config(cls, models: list[ModelConfig], config: ServeConfig) -> Server:
@@ -64,24 +77,18 @@ class Server:
         return server
 
     def _setup(self, models: list[ModelConfig], config: ServeConfig) -> None:
-        default = config.listener.default_model
-        names = [model.name for model in models]
-        if default is not None and default not in names:
-            raise ConfigError(
-                f"default_model can't be {default!r}: the models served are {', '.join(names)}"
-            )
-        config.batches.check_models(names)
-        config.request_logs.check_models(names)
         self.config = config
         """What it was told."""
-        self._wanted = models
+        self._repository = Repository(models, config.lifecycle, _followed_file(config))
+        if not self._repository.is_followed:
+            self._check_names([model.name for model in models])
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._stopped = threading.Event()
         self._engine: _core.Engine | None = None
         self._listener: _core.Server | None = None
         self._renewal: TlsRenewal | None = None
-        self._reconciler: Reconciler | None = None
+        self._control: Control | None = None
         self._outcomes: list[Outcome] = []
         self._complete = True
 
@@ -103,26 +110,30 @@ class Server:
             if self._stopping.is_set():
                 return
             engine = open_engine(self.config.engine)
-            for model in self._wanted:
+            for model in self._repository.first:
                 engine.declare(model.name)
             self._engine = engine
-            self._listener = self._listen(engine)
-            exporter = KerasExporter(engine.tensorflow_version)
-            self._reconciler = Reconciler(engine, exporter, self.config.version_options)
-            self._renewal = TlsRenewal(self.config.listener.tls, self._listener)
-        self._renewal.start()
-        for place in self.places:
-            fields = {"address": place.bound}
-            _log.info("listening on %s", place.whereabouts, extra={"fields": fields})
+            if not self._listens_when_loaded:
+                self._open_listener(engine)
 
     def load(self) -> Server:
         """The second half of `start`."""
-        if self._reconciler is None:
+        engine, lasting = self._engine, self._listens_when_loaded
+        if engine is None or self._stopping.is_set():
             return self
-        self._outcomes = self._reconciler.load(self._wanted)
-        if not self._stopping.is_set() and all(each.error for each in self._outcomes):
-            self.stop(0)
-            raise ModelLoadError(_nothing_to_serve(self._outcomes))
+        exporter = KerasExporter(engine.tensorflow_version)
+        options = functools.partial(model_options, self.config)
+        reconciler = Reconciler(engine, exporter, options, self.config.lifecycle)
+        change = self._repository.start(reconciler, lasting=lasting)
+        change.wait()
+        order = [model.name for model in self._repository.first]
+        self._outcomes = [each for name in order for each in change.outcomes.get(name, ())]
+        if self._stopping.is_set():
+            return self
+        if lasting:
+            self._open_when_loaded(engine)
+        elif self._outcomes and not self._repository.is_followed:
+            self._check_any_served()
         return self
 
     def stop(self, grace: float | str | None = None) -> bool:
@@ -139,17 +150,18 @@ class Server:
         self._stopping.set()
         # A start that is still opening TensorFlow holds the lock; then there is no listener.
         with self._lock:
-            engine, listener, reconciler = self._engine, self._listener, self._reconciler
-            renewal = self._renewal
+            engine, listener = self._engine, self._listener
+            renewal, control = self._renewal, self._control
         if engine is not None:
             engine.stop_warmups()
         if renewal is not None:
             renewal.stop()
-        if reconciler is not None:
-            reconciler.cancel(0.0)
+        if control is not None:
+            control.stop()
+        self._repository.stop(0.0)
         if listener is not None and not listener.stop(seconds):
             self._complete = False
-        if reconciler is not None and not reconciler.cancel(max(0.0, end - time.monotonic())):
+        if not self._repository.stop(max(0.0, end - time.monotonic())):
             self._complete = False
         if engine is not None and not engine.finish_logs(LOG_LIMIT_SECONDS):
             _log.warning("the request logs could not be finished: the disk is too slow")
@@ -200,9 +212,9 @@ class Server:
         raise TensorWireError(f"the server has no {kind}: it listens on {self.whereabouts}")
 
     @property
-    def models(self) -> dict[str, ModelStatus]:
-        """The states of each model's versions."""
-        return {model.name: self._status(model.name) for model in self._wanted}
+    def is_listening(self) -> bool:
+        """Its port is open."""
+        return self._listener is not None
 
     def signatures(self, model: str) -> dict[str, Signature]:
         """The signatures of a model's highest available version, by name.
@@ -236,20 +248,48 @@ class Server:
         """Stops it."""
         self.stop()
 
-    def _status(self, name: str) -> ModelStatus:
-        if self._engine is None:
-            return ModelStatus(name, ())
-        try:
-            return ModelStatus.from_tuples(name, self._engine.status(name))
-        except _core.NativeError:
-            # Declared, and not looked at yet.
-            return ModelStatus(name, ())
+    @property
+    def _listens_when_loaded(self) -> bool:
+        return self.config.lifecycle.listen_when == "loaded"
 
-    def _listen(self, engine: _core.Engine) -> _core.Server:
+    def _check_names(self, names: list[str]) -> None:
+        """What the settings say of single models is of ones that are served."""
+        default = self.config.listener.default_model
+        if default is not None and default not in names:
+            raise ConfigError(
+                f"default_model can't be {default!r}: the models served are {', '.join(names)}"
+            )
+        self.config.batches.check_models(names)
+        self.config.request_logs.check_models(names)
+
+    def _open_listener(self, engine: _core.Engine) -> None:
         try:
-            return _core.Server(engine, self.config.listener.to_native())
+            self._listener = _core.Server(engine, self.config.listener.to_native())
         except _core.NativeError as error:
             raise TensorWireError(str(error.args[1])) from error
+        self._renewal = TlsRenewal(self.config.listener.tls, self._listener)
+        self._renewal.start()
+        if self.config.listener.takes_commands:
+            self._control = Control(self._listener.next_command, self._repository, self._status)
+            self._control.start()
+        for place in self.places:
+            fields = {"address": place.bound}
+            _log.info("listening on %s", place.whereabouts, extra={"fields": fields})
+
+    def _open_when_loaded(self, engine: _core.Engine) -> None:
+        served = {each.model.name for each in self._outcomes if each.error is None}
+        failed = [each for each in self._outcomes if each.model.name not in served]
+        if failed:
+            self.stop(0)
+            raise ModelLoadError(describe_failures("servable", failed))
+        with self._lock:
+            if not self._stopping.is_set():
+                self._open_listener(engine)
+
+    def _check_any_served(self) -> None:
+        if all(each.error for each in self._outcomes):
+            self.stop(0)
+            raise ModelLoadError(_nothing_to_serve(self._outcomes))
 
 
 def serve(models: Models, **settings: Unpack[Settings]) -> None:
@@ -299,9 +339,12 @@ def run(server: Server, watcher: Watcher | None = None) -> bool:
     with StopSignals(stop):
         try:
             server.listen()
-            if not server.stopping:
-                watcher.listening(server)
-                server.load()
+            if server.is_listening:
+                _unless_stopping(server, watcher.listening)
+                _unless_stopping(server, Server.load)
+            else:
+                _unless_stopping(server, Server.load)
+                _unless_stopping(server, watcher.listening)
             if not server.stopping:
                 watcher.ready(server)
             server.wait()
@@ -309,6 +352,16 @@ def run(server: Server, watcher: Watcher | None = None) -> bool:
             complete = server.stop()
     _log.info("stopped")
     return complete
+
+
+def _unless_stopping(server: Server, action: Callable[[Server], object]) -> None:
+    if not server.stopping:
+        action(server)
+
+
+def _followed_file(config: ServeConfig) -> Read | None:
+    file = config.lifecycle.model_config_file
+    return None if file is None else functools.partial(read_server_config, file)
 
 
 def _nothing_to_serve(outcomes: list[Outcome]) -> str:

@@ -49,6 +49,22 @@ class RecordingCore:
     def fail(self, name: str, version: int, code: str, message: str) -> None:
         self.calls.append(f"fail {name} {version} {code}")
 
+    def start(self, name: str, version: int) -> None:
+        pass
+
+    def set_labels(self, name: str, labels: dict[str, int]) -> None:
+        self.calls.append(f"labels {name} {labels}")
+
+    def unload(self, name: str, version: int) -> bool:
+        return True
+
+    def forget(self, name: str, version: int) -> bool:
+        return True
+
+    def remove(self, name: str) -> bool:
+        self.calls.append(f"remove {name}")
+        return True
+
     def status(self, name: str) -> list[tuple[int, str, str, str]]:
         if f"load {name} 1" not in self.calls:
             raise NativeError("NOT_FOUND", "none", "")
@@ -96,7 +112,7 @@ def test_models_are_declared_before_it_listens_and_loaded_after(
 ) -> None:
     with Server(models, port=0) as server:
         assert core.calls[:3] == ["declare a", "declare b", "listen 0"]
-        assert set(core.calls[3:]) == {"load a 1", "load b 1"}
+        assert core.calls.index("load a 1") > 2 and core.calls.index("load b 1") > 2
         assert (server.port, server.address) == (4321, "127.0.0.1:4321")
         assert all(status.available for status in server.models.values())
         assert list(server.signatures("a")["serving_default"].inputs) == ["x"]
@@ -264,3 +280,52 @@ def test_serve_tells_where_it_listens_if_no_log_does(
     monkeypatch.setattr(Server, "wait", lambda self: True)
     serve(models)
     assert capsys.readouterr().err == ("" if configured else "listening on 127.0.0.1:4321\n")
+
+
+def test_the_port_may_open_when_the_models_are_loaded(
+    core: RecordingCore, models: dict[str, Path]
+) -> None:
+    with Server(models, port=0, listen_when="loaded"):
+        loads = [core.calls.index(f"load {name} 1") for name in models]
+        assert core.calls.index("listen 0") > max(loads)
+
+
+def test_a_model_that_never_loads_then_ends_the_start(
+    core: RecordingCore, models: dict[str, Path]
+) -> None:
+    core.refuse = {"a"}
+    server = Server(models, listen_when="loaded", max_load_retries=2, load_retry_interval=0)
+    with pytest.raises(ModelLoadError) as caught:
+        server.start()
+    assert str(caught.value) == (
+        "1 servable(s) did not become available: "
+        f"{{{{name: a version: 1}} due to error: {models['a']} is corrupt}}, }}"
+    )
+    assert not any(call.startswith("listen") for call in core.calls)
+    watcher = StoppingWatcher("listening")
+    core.refuse = set()
+    assert run(Server(models, listen_when="loaded"), watcher) is True
+    assert watcher.seen == ["listening"]
+
+
+def test_models_come_and_go(core: RecordingCore, models: dict[str, Path]) -> None:
+    with Server({"a": models["a"]}) as server:
+        assert server.add_model("b", models["b"], labels={"stable": 1}).available
+        assert list(server.models) == ["a", "b"]
+        assert "labels b {'stable': 1}" in core.calls
+        server.set_labels("b", {})
+        assert server.configuration["b"].labels == {}
+        with pytest.raises(ConfigError, match="label to version 5 of model b"):
+            server.set_labels("b", {"stable": 5})
+        server.remove_model("b")
+        assert "remove b" in core.calls
+        for unknown in (server.remove_model, server.reload_model):
+            with pytest.raises(NotFoundError, match="any versions of model b"):
+                unknown("b")
+        with pytest.raises(NotFoundError, match="there is no model b"):
+            server.set_labels("b", {})
+        core.refuse = {"a"}
+        with pytest.raises(ModelLoadError, match="model a version 1 can't be served: .* corrupt"):
+            server.reload_model("a")
+        server.replace_models({})
+        assert server.models == {}

@@ -1,4 +1,5 @@
-//! The reply: the request's bytes as they came, then the trailers that end a gRPC call.
+//! The reply: the request's bytes as they came; then, over HTTP/2, the trailers that end a
+//! gRPC call.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -7,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body::{Body, Frame};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -19,6 +20,20 @@ pub(crate) async fn echo(request: Request<Incoming>) -> Result<Response<Echo>, h
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/grpc"),
+    );
+    Ok(response)
+}
+
+/// The same for a request of plain HTTP/1.1, whose reply is its body and nothing more.
+pub(crate) async fn echo_plain(
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    // What fits in one read comes as one part, which is not copied.
+    let body = request.into_body().collect().await?.to_bytes();
+    let mut response = Response::new(Full::new(body));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
     );
     Ok(response)
 }

@@ -1,7 +1,8 @@
-//! `floor PORT`: answers every gRPC request with the request's own bytes and status 0.
+//! `floor [--http1] PORT`: answers every request with the request's own bytes: gRPC's with
+//! status 0, or over HTTP/1.1.
 //!
 //! One thread, one runtime, no lookup, no decoding, no model: what remains is the price of
-//! HTTP/2 itself, which the benchmarks hold every real server against. Port 0 takes a free
+//! HTTP itself, which the benchmarks hold every real server against. Port 0 takes a free
 //! one; the port listened on is the first line of the output.
 
 mod echo;
@@ -11,7 +12,7 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 use hyper::rt::Executor;
-use hyper::server::conn::http2;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
@@ -33,7 +34,7 @@ where
 }
 
 fn main() -> ExitCode {
-    match port_argument().and_then(run) {
+    match arguments().and_then(|(protocol, port)| run(protocol, port)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             let _ = writeln!(std::io::stderr(), "floor: {message}");
@@ -42,18 +43,28 @@ fn main() -> ExitCode {
     }
 }
 
-/// The only argument.
-fn port_argument() -> Result<u16, String> {
-    let mut arguments = std::env::args().skip(1);
-    match (arguments.next(), arguments.next()) {
-        (Some(port), None) => port
-            .parse()
-            .map_err(|_| format!("the port is a number from 0 to 65535, not {port:?}")),
-        _ => Err("usage: floor PORT".to_owned()),
-    }
+/// What is spoken.
+#[derive(Clone, Copy)]
+enum Protocol {
+    Http1,
+    Http2,
 }
 
-fn run(port: u16) -> Result<(), String> {
+/// What to speak, and where.
+fn arguments() -> Result<(Protocol, u16), String> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (protocol, port) = match &arguments[..] {
+        [port] => (Protocol::Http2, port),
+        [flag, port] if flag == "--http1" => (Protocol::Http1, port),
+        _ => return Err("usage: floor [--http1] PORT".to_owned()),
+    };
+    let port = port
+        .parse()
+        .map_err(|_| format!("the port is a number from 0 to 65535, not {port:?}"))?;
+    Ok((protocol, port))
+}
+
+fn run(protocol: Protocol, port: u16) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -68,7 +79,7 @@ fn run(port: u16) -> Result<(), String> {
                 .accept()
                 .await
                 .map_err(|error| format!("can't accept: {error}"))?;
-            tokio::task::spawn_local(serve(stream));
+            tokio::task::spawn_local(serve(protocol, stream));
         }
     })
 }
@@ -81,14 +92,25 @@ fn announce(listener: &TcpListener) -> std::io::Result<()> {
 }
 
 /// Serves one connection until its peer closes it.
-async fn serve(stream: TcpStream) {
+async fn serve(protocol: Protocol, stream: TcpStream) {
     // Without this every reply waits 40 ms for the peer's delayed acknowledgement.
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let stream = TokioIo::new(stream);
     // A load generator that stops in the middle of a request is no error of the floor's.
-    let _ = http2::Builder::new(ThisThread)
-        .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), service_fn(echo::echo))
-        .await;
+    let _ = match protocol {
+        Protocol::Http1 => {
+            http1::Builder::new()
+                .auto_date_header(false)
+                .serve_connection(stream, service_fn(echo::echo_plain))
+                .await
+        }
+        Protocol::Http2 => {
+            http2::Builder::new(ThisThread)
+                .auto_date_header(false)
+                .serve_connection(stream, service_fn(echo::echo))
+                .await
+        }
+    };
 }

@@ -1,11 +1,14 @@
-//! Where a server is, as users write it: `host:port`, `[::1]:port`, `http://host:port`
-//! or `unix:/path`.
+//! Where a server is, as users write it: `host:port`, `[::1]:port`, `http://host:port`,
+//! `https://host:port`, `unix:/path` or `unix-abstract:name`.
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
 use crate::code::Code;
 use crate::error::ClientError;
+
+/// What a server behind a Unix socket is called.
+pub(crate) const LOCAL: &str = "localhost";
 
 /// A server's address that has been understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub(crate) struct Address {
     pub(crate) name: String,
     /// As the transport wants it.
     pub(crate) uri: String,
+    /// What the user wrote before it; `None`: nothing, so that the channel says.
+    pub(crate) secure: Option<bool>,
 }
 
 impl Address {
@@ -22,13 +27,14 @@ impl Address {
         if let Some(path) = text.strip_prefix("unix:") {
             return Self::unix(text, path);
         }
-        if text.starts_with("https://") {
-            return Err(refuse(
-                text,
-                "TLS is not supported yet; use http:// or host:port",
-            ));
+        if let Some(name) = text.strip_prefix("unix-abstract:") {
+            return Self::unix(text, &format!("@{name}"));
         }
-        let plain = text.strip_prefix("http://").unwrap_or(text);
+        let (secure, plain) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(rest), _) => (Some(true), rest),
+            (None, Some(rest)) => (Some(false), rest),
+            (None, None) => (None, text),
+        };
         let plain = plain.strip_suffix('/').unwrap_or(plain);
         if let Some(port) = impossible_port(plain) {
             let why = format!("the port {port:?} is not one of 1 to 65535");
@@ -53,23 +59,39 @@ impl Address {
         Ok(Self {
             name,
             uri: uri.to_string(),
+            secure,
         })
     }
 
-    /// The path of a Unix socket; `None`: it is a host and a port.
+    /// The path of a Unix socket as the system takes it; `None`: it is a host and a port.
     pub(crate) fn unix_path(&self) -> Option<&str> {
         self.uri.strip_prefix("unix:")
     }
 
+    /// The host without its port and brackets; what a server behind a Unix socket is
+    /// called.
+    pub(crate) fn host(&self) -> &str {
+        if self.unix_path().is_some() {
+            return LOCAL;
+        }
+        let host = self.name.rsplit_once(':').map_or("", |(host, _port)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
     fn unix(text: &str, path: &str) -> Result<Self, ClientError> {
         let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() {
+        if path.trim_start_matches('@').is_empty() {
             return Err(refuse(text, "it has no path; write unix:/path"));
         }
-        let name = format!("unix:{path}");
+        let (name, path) = match path.strip_prefix('@') {
+            // A zero is how the kernel tells a name of the abstract namespace from a path.
+            Some(name) => (format!("unix-abstract:{name}"), format!("\0{name}")),
+            None => (format!("unix:{path}"), path.to_owned()),
+        };
         Ok(Self {
-            uri: name.clone(),
+            uri: format!("unix:{path}"),
             name,
+            secure: None,
         })
     }
 }
@@ -120,9 +142,24 @@ mod tests {
                 "unix:/run/tw.sock",
                 "unix:/run/tw.sock",
             ),
+            ("unix-abstract:tw", "unix-abstract:tw", "unix:\0tw"),
+            ("unix:@tw", "unix-abstract:tw", "unix:\0tw"),
+            ("https://tw.test:443", "tw.test:443", "http://tw.test:443/"),
         ] {
             let address = Address::parse(text).unwrap();
             assert_eq!((address.name.as_str(), address.uri.as_str()), (name, uri));
+        }
+    }
+
+    #[test]
+    fn the_host_is_what_a_certificate_names() {
+        for (text, host) in [
+            ("tw.test:443", "tw.test"),
+            ("https://10.0.0.1:443/", "10.0.0.1"),
+            ("[::1]:8500", "::1"),
+            ("unix:/run/tw.sock", "localhost"),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().host(), host);
         }
     }
 
@@ -159,7 +196,8 @@ mod tests {
             "a b:1",
             "user@host:1",
             "host:1/path",
-            "https://host:1",
+            "https://host",
+            "unix:@",
             "::1:50051",
             "unix:",
         ] {

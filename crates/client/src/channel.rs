@@ -108,9 +108,13 @@ impl Channel {
             .iter()
             .map(|text| Address::parse(text.as_ref()))
             .collect::<Result<_, _>>()?;
+        let secure = options.tls.is_some();
+        addresses
+            .iter()
+            .try_for_each(|address| check_scheme(address, secure))?;
         let heads = addresses
             .iter()
-            .map(|address| Heads::new(address, &options.user_agent));
+            .map(|address| Heads::new(address, &options.user_agent, secure));
         Ok(Self {
             heads: heads.collect::<Result<_, _>>()?,
             addresses,
@@ -217,6 +221,19 @@ impl Channel {
     }
 }
 
+/// A scheme must not promise what the channel's settings don't keep, nor the reverse.
+fn check_scheme(address: &Address, secure: bool) -> Result<(), ClientError> {
+    let message = match (address.secure, secure) {
+        (Some(true), false) => format!("https://{} wants TLS, and tls is off", address.name),
+        (Some(false), true) => format!(
+            "http://{} is in the clear, and tls is on; write https:// or no scheme",
+            address.name
+        ),
+        _ => return Ok(()),
+    };
+    Err(ClientError::local(Code::InvalidArgument, message))
+}
+
 fn closed() -> ClientError {
     ClientError::local(
         Code::FailedPrecondition,
@@ -279,7 +296,7 @@ impl<'a> Attempts<'a> {
             let mut link = self.live.connections[index]
                 .link()
                 .await
-                .map_err(|why| Failure::unreached(&why, address))?;
+                .map_err(|none| Failure::unreached(&none, address))?;
             let _under_way = link.enter();
             let left = self
                 .deadline

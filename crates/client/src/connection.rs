@@ -12,13 +12,13 @@ use futures_util::future::Shared;
 use tokio::task::yield_now;
 
 use crate::address::Address;
-use crate::dial::Link;
+use crate::dial::{Link, NoLink};
 use crate::options::ChannelOptions;
 
 /// A connection that nobody has driven for so long may have ended without our notice.
 const UNWATCHED: Duration = Duration::from_millis(1);
 
-type Attempt = Shared<Pin<Box<dyn Future<Output = Result<Link, String>> + Send>>>;
+type Attempt = Shared<Pin<Box<dyn Future<Output = Result<Link, NoLink>> + Send>>>;
 
 /// The connection to one address.
 pub(crate) struct Connection {
@@ -43,7 +43,7 @@ impl Connection {
     }
 
     /// An open connection; must run inside the runtime. The error is why there is none.
-    pub(crate) async fn link(&self) -> Result<Link, String> {
+    pub(crate) async fn link(&self) -> Result<Link, NoLink> {
         if let Some(link) = self.open_link().await {
             return Ok(link);
         }

@@ -40,6 +40,37 @@ pub(crate) struct Link {
     health: Arc<Health>,
 }
 
+/// Why a connection could not be made.
+#[derive(Clone, Debug)]
+pub(crate) struct NoLink {
+    /// The cause in a few words.
+    pub(crate) why: String,
+    /// Whether trying again would end in the same way.
+    pub(crate) lasting: bool,
+}
+
+impl NoLink {
+    pub(crate) fn lasting(why: &str) -> Self {
+        Self {
+            why: why.to_owned(),
+            lasting: true,
+        }
+    }
+
+    pub(crate) fn passing(why: &str) -> Self {
+        why.to_owned().into()
+    }
+}
+
+impl From<String> for NoLink {
+    fn from(why: String) -> Self {
+        Self {
+            why,
+            lasting: false,
+        }
+    }
+}
+
 /// What is known of a connection beside what HTTP/2 says.
 #[derive(Default)]
 struct Health {
@@ -59,17 +90,37 @@ impl Drop for UnderWay {
 }
 
 impl Link {
-    /// Connects; must run inside the runtime. The error is the cause in a few words.
-    pub(crate) async fn open(address: &Address, options: &ChannelOptions) -> Result<Self, String> {
+    /// Connects; must run inside the runtime.
+    pub(crate) async fn open(address: &Address, options: &ChannelOptions) -> Result<Self, NoLink> {
         let opened = timeout(options.connect_timeout, async {
             if let Some(path) = address.unix_path() {
                 let stream = UnixStream::connect(path).await.map_err(|e| cause(&e))?;
-                return Self::start(stream, options).await;
+                return Self::secure(stream, address, options).await;
             }
             let stream = connect_tcp(address, options).await?;
-            Self::start(stream, options).await
+            Self::secure(stream, address, options).await
         });
-        opened.await.unwrap_or_else(|_| Err(TIMED_OUT.to_owned()))
+        opened
+            .await
+            .unwrap_or_else(|_| Err(NoLink::passing(TIMED_OUT)))
+    }
+
+    async fn secure<S>(
+        stream: S,
+        address: &Address,
+        options: &ChannelOptions,
+    ) -> Result<Self, NoLink>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        match &options.tls {
+            None => Ok(Self::start(stream, options).await?),
+            // In a box: most connections are in the clear and need none of its room.
+            Some(tls) => {
+                let stream = Box::pin(tls.connect(address, stream)).await?;
+                Ok(Self::start(stream, options).await?)
+            }
+        }
     }
 
     async fn start<S>(stream: S, options: &ChannelOptions) -> Result<Self, String>

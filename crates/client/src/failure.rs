@@ -1,9 +1,11 @@
 //! What became of one attempt: gRPC's code, a sentence, and where it ended.
 
 use crate::code::Code;
+use crate::dial::NoLink;
 use crate::error::ClientError;
 use crate::exchange::Broken;
 use crate::status::{Pushback, Status};
+use crate::tls::late_alert;
 
 /// Where an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +28,17 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// There is no connection to `address`.
-    pub(crate) fn unreached(why: &str, address: &str) -> Self {
-        let message = format!("cannot connect to {address}: {why}");
-        Self::new(Code::Unavailable, message, Cause::Unreached, address)
+    pub(crate) fn unreached(none: &NoLink, address: &str) -> Self {
+        let message = format!("cannot connect to {address}: {}", none.why);
+        let failure = Self::new(Code::Unavailable, message, Cause::Unreached, address);
+        Self {
+            pushback: if none.lasting {
+                Pushback::Never
+            } else {
+                Pushback::Unsaid
+            },
+            ..failure
+        }
     }
 
     /// The server at `address` said so.
@@ -71,6 +81,9 @@ impl Failure {
             return Self::new(Code::Unavailable, message, Cause::Lost, address);
         }
         let text = error.to_string();
+        if let Some(why) = late_alert(&text) {
+            return Self::unreached(&NoLink::lasting(&why), address);
+        }
         // `io::Error` adds its number.
         Self::lost(text.split(" (os error ").next().unwrap_or(&text), address)
     }
@@ -93,6 +106,7 @@ impl Failure {
 mod tests {
     use super::{Cause, Failure};
     use crate::code::Code;
+    use crate::dial::NoLink;
     use crate::exchange::Broken;
     use crate::status::{Pushback, Status};
 
@@ -109,7 +123,7 @@ mod tests {
 
     #[test]
     fn connection_refused_names_address_and_cause() {
-        let failure = Failure::unreached("Connection refused", "localhost:1");
+        let failure = Failure::unreached(&NoLink::passing("Connection refused"), "localhost:1");
         assert_eq!(failure.error.code(), Code::Unavailable);
         assert_eq!(
             failure.error.message(),

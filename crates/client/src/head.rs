@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE, USER_AG
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri, Version};
 
-use crate::address::Address;
+use crate::address::{Address, LOCAL};
 use crate::code::Code;
 use crate::error::ClientError;
 use crate::metadata::UserMetadata;
@@ -16,20 +16,23 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
-/// What a server behind a Unix socket is called.
-const LOCAL: &str = "localhost";
-
 /// The largest number that the timeout's eight digits hold.
 const MOST: u128 = 99_999_999;
 
 /// Makes the heads of requests to one address.
 pub(crate) struct Heads {
+    scheme: Scheme,
     authority: Authority,
     user_agent: HeaderValue,
 }
 
 impl Heads {
-    pub(crate) fn new(address: &Address, user_agent: &str) -> Result<Self, ClientError> {
+    /// `secure`: the connection speaks TLS.
+    pub(crate) fn new(
+        address: &Address,
+        user_agent: &str,
+        secure: bool,
+    ) -> Result<Self, ClientError> {
         let invalid = |what: &str| {
             let message = format!("cannot set up a connection to {}: {what}", address.name);
             ClientError::local(Code::InvalidArgument, message)
@@ -40,6 +43,7 @@ impl Heads {
         };
         let user_agent = format!("{user_agent} grpc-tensorwire/{}", env!("CARGO_PKG_VERSION"));
         Ok(Self {
+            scheme: if secure { Scheme::HTTPS } else { Scheme::HTTP },
             authority: authority
                 .parse()
                 .map_err(|_| invalid("its name can't be sent"))?,
@@ -82,7 +86,7 @@ impl Heads {
 
     fn uri(&self, path: &'static str) -> Uri {
         let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(Scheme::HTTP);
+        parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(PathAndQuery::from_static(path));
         // All three are there, so that they always make one.
@@ -136,7 +140,7 @@ mod tests {
     #[test]
     fn what_a_head_has() {
         let address = Address::parse("[::1]:8500").unwrap();
-        let heads = Heads::new(&address, "test").unwrap();
+        let heads = Heads::new(&address, "test", false).unwrap();
         let metadata = UserMetadata::new([
             ("team".to_owned(), MetadataValue::Text("a".to_owned())),
             ("model".to_owned(), MetadataValue::Text("mine".to_owned())),
@@ -159,7 +163,7 @@ mod tests {
     #[test]
     fn a_unix_socket_has_a_name() {
         let address = Address::parse("unix:/run/tw.sock").unwrap();
-        let heads = Heads::new(&address, "").unwrap();
+        let heads = Heads::new(&address, "", false).unwrap();
         let call = Request::health("");
         let head = heads.head(&call, &UserMetadata::default(), None);
         assert_eq!(head.uri().authority().unwrap(), "localhost");

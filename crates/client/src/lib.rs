@@ -19,6 +19,9 @@ pub use options::ChannelOptions;
 
 mod address;
 
+mod tls;
+pub use tls::{Pem, Tls, TlsOptions};
+
 mod balance;
 
 mod retry;

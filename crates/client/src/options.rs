@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::tls::Tls;
+
 /// Settings of a [`crate::Channel`].
 #[derive(Clone, Debug)]
 pub struct ChannelOptions {
@@ -19,6 +21,8 @@ pub struct ChannelOptions {
     pub retry_max_backoff: Duration,
     /// Longest message sent or received, in bytes.
     pub max_message_bytes: usize,
+    /// `None`: it speaks in the clear.
+    pub tls: Option<Tls>,
     /// What the `user-agent` header begins with.
     pub user_agent: String,
 }

@@ -85,6 +85,7 @@ mod tests {
             retry_initial_backoff: Duration::from_millis(100),
             retry_max_backoff: Duration::from_millis(300),
             max_message_bytes: 1,
+            tls: None,
             user_agent: String::new(),
         }
     }

@@ -18,6 +18,7 @@ fn options(retries: u32) -> ChannelOptions {
         retry_initial_backoff: Duration::from_millis(200),
         retry_max_backoff: Duration::from_millis(200),
         max_message_bytes: 1000,
+        tls: None,
         user_agent: "test".to_owned(),
     }
 }

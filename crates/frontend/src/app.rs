@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use engine::Engine;
 
+use crate::control::CommandQueue;
 use crate::drain::Drain;
 use crate::lifetime::ConnectionOptions;
 use crate::listen::Refusals;
 use crate::metrics::Metrics;
+use crate::server::RestOptions;
 use crate::services::reflection::Descriptors;
 use crate::ticker::Ticker;
 use crate::traffic::Traffic;
@@ -44,6 +46,12 @@ pub(crate) struct Shared {
     pub(crate) max_message_bytes: usize,
     /// Whether replies carry `tensor_content` even where the caller did not ask.
     pub(crate) tensor_content: bool,
+    /// How the REST API answers.
+    pub(crate) rest: RestOptions,
     /// The text service's model where a request names none.
     pub(crate) default_model: Option<String>,
+    /// Whether health knows services by TensorFlow Serving's short names as well.
+    pub(crate) short_health_names: bool,
+    /// The way to the control plane; none: callers can't change the models.
+    pub(crate) control: Option<CommandQueue>,
 }

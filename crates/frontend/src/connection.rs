@@ -151,7 +151,7 @@ impl Client {
 
     async fn serve_http1<S: Transport>(self, stream: S) -> Result<(), Broken> {
         let traffic = Arc::clone(&self.app.traffic);
-        let ended = http1::serve(stream, self.app).await;
+        let ended = http1::serve(stream, self.socket.clone(), self.app).await;
         // It also closes first when something is wrong, with the rest still to come.
         let _lingering = traffic.begin_linger();
         let _ = timeout(LINGER_LIMIT, self.socket.linger()).await;

@@ -1,11 +1,11 @@
 //! Wire in and out. In the order a connection comes in: the server listens (listen/)
 //! and starts I/O threads, the acceptor hands each connection to the thread with the
 //! fewest, the connection splits into requests, routes finds each one's service, and
-//! grpc/ takes messages off the wire and puts replies back on it; http1/ has what plain
-//! HTTP is answered on the same port.
+//! grpc/ takes messages off the wire and puts replies back on it; http1/ takes plain
+//! HTTP on the same port, and rest/ answers it.
 
 mod server;
-pub use server::{Server, ServerOptions};
+pub use server::{RestOptions, Server, ServerOptions};
 
 mod listen;
 pub use listen::{
@@ -35,12 +35,17 @@ mod ticker;
 
 mod http1;
 
-mod metrics;
+mod rest;
 
-mod examples;
+mod control;
+pub use control::Command;
+
+mod metrics;
 
 mod warmup;
 pub use warmup::{Failing, Warmed, WarmupOptions, warm_up};
+
+mod examples;
 
 mod services;
 pub use services::text::{TextCall, TextReply};

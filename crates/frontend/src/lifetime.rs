@@ -43,7 +43,8 @@ pub struct ConnectionOptions {
     pub keepalive_timeout: Option<Duration>,
 }
 
-fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+/// A time that is given in seconds.
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     Option::<f64>::deserialize(from)?
         .map(Duration::try_from_secs_f64)
         .transpose()
@@ -145,12 +146,12 @@ async fn watch(fate: Rc<Fate>, app: Rc<App>, stream: SharedStream, pings: Option
         }
     };
     let silent = async {
-        match (pings, options.keepalive_time, options.keepalive_timeout) {
-            (Some(pings), Some(time), Some(limit)) => {
-                until_silent(pings, time, limit, &stream).await;
-            }
-            _ => pending::<()>().await,
+        let (Some(pings), Some(time), Some(limit)) =
+            (pings, options.keepalive_time, options.keepalive_timeout)
+        else {
+            return pending().await;
         };
+        until_silent(pings, time, limit, &stream).await;
     };
     tokio::select! {
         () = end => {}

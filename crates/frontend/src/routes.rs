@@ -1,5 +1,6 @@
 //! From a request's path to the service that answers it.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 
 use engine::ServeError;
@@ -9,9 +10,11 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 
 use crate::app::App;
+use crate::control;
 use crate::grpc::{self, Call, Exchange, Outgoing, RequestBody, Responder};
 use crate::http1::pages;
 use crate::listen::Protocols;
+use crate::rest;
 use crate::services::{
     classify, health, inference, metadata, model_status, multi_inference, predict, reflection,
     regress, text,
@@ -27,6 +30,7 @@ pub(crate) fn route(
     let (head, body) = request.into_parts();
     if !is_grpc(&head.headers) {
         return match head.method {
+            _ if rest::is_rest(head.uri.path()) => show_answer(app, head, body, respond),
             Method::GET | Method::HEAD => show_page(app, head, respond),
             _ => Responder::new(respond, None).refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         };
@@ -71,6 +75,21 @@ fn show_page(app: &Rc<App>, head: Parts, respond: SendResponse<Outgoing>) {
     });
 }
 
+/// Answers a request of the REST API, unless the client gives up before.
+fn show_answer(app: &Rc<App>, head: Parts, body: RecvStream, respond: SendResponse<Outgoing>) {
+    let mut responder = Responder::new(respond, Some(app.traffic.begin_request()));
+    let app = Rc::clone(app);
+    tokio::task::spawn_local(async move {
+        let answer = rest::answer(&app, head, RequestBody::new(body), None);
+        let held = tokio::select! {
+            biased;
+            held = answer => held,
+            () = poll_fn(|context| responder.poll_gone(context)) => return,
+        };
+        responder.show_held(held.page, held.permit);
+    });
+}
+
 fn unary(app: &Rc<App>, path: &str, exchange: Exchange) {
     match path {
         "/tensorflow.serving.PredictionService/Predict" => {
@@ -102,9 +121,14 @@ fn unary(app: &Rc<App>, path: &str, exchange: Exchange) {
         }
         "/grpc.health.v1.Health/Check" => grpc::unary(app, exchange, health::check),
         "/grpc.health.v1.Health/List" => grpc::unary(app, exchange, health::list),
-        path => exchange.responder.fail(&ServeError::unimplemented(format!(
-            "there is no method {path} here"
-        ))),
+        path => match control::method_at(path) {
+            Some(method) => grpc::receive(app, exchange, move |app, received| {
+                control::answer(app, received, method);
+            }),
+            None => exchange.responder.fail(&ServeError::unimplemented(format!(
+                "there is no method {path} here"
+            ))),
+        },
     }
 }
 

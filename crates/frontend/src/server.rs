@@ -9,9 +9,10 @@ use serde::Deserialize;
 
 use crate::acceptor::Acceptor;
 use crate::app::Shared;
+use crate::control::{Command, CommandQueue};
 use crate::drain::Drain;
 use crate::io_thread::IoThread;
-use crate::lifetime::ConnectionOptions;
+use crate::lifetime::{ConnectionOptions, seconds};
 use crate::listen::{
     self, Entrance, Gate, ListenError, ListenerOptions, Refusals, TlsError, TlsOptions,
 };
@@ -37,8 +38,25 @@ pub struct ServerOptions {
     pub max_message_bytes: usize,
     /// Whether replies carry `tensor_content` even where the caller did not ask.
     pub tensor_content: bool,
+    /// How the REST API answers.
+    pub rest: RestOptions,
     /// The text service's model where a request names none.
     pub default_model: Option<String>,
+    /// Whether health knows services by TensorFlow Serving's short names as well.
+    pub short_health_names: bool,
+    /// Whether callers may change which models there are.
+    pub control: bool,
+}
+
+/// How the REST API answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestOptions {
+    /// Deadline of its requests, from when their body is there, seconds.
+    #[serde(deserialize_with = "seconds")]
+    pub timeout: Option<Duration>,
+    /// Whether its pages may be read by scripts of any origin.
+    pub cors: bool,
 }
 
 /// How long the I/O threads may take to end once they are told to.
@@ -103,7 +121,10 @@ impl Server {
             refusals: Refusals::default(),
             max_message_bytes: options.max_message_bytes,
             tensor_content: options.tensor_content,
+            rest: options.rest.clone(),
             default_model: options.default_model.clone(),
+            short_health_names: options.short_health_names,
+            control: options.control.then(CommandQueue::default),
         });
         let io: Vec<IoThread> = traffic
             .into_iter()
@@ -135,11 +156,20 @@ impl Server {
         Ok(())
     }
 
+    /// The next request to change the models, waited for up to `timeout`. None if there is
+    /// none by then; at once if callers can't change them, and from the stop on.
+    pub fn next_command(&self, timeout: Duration) -> Option<Command> {
+        self.shared.control.as_ref()?.pop(timeout)
+    }
+
     /// Turns health to `NOT_SERVING`, stops accepting, lets what is in flight finish for
     /// up to `grace`, then closes. `true`: no request was cut off. May be called from
     /// several threads: all return at the same end, with the same answer.
     pub fn stop(&self, grace: Duration) -> bool {
         self.shared.drain.begin();
+        if let Some(control) = &self.shared.control {
+            control.close();
+        }
         self.shared.engine.dispatcher.hurry();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = match std::mem::replace(&mut *state, State::Stopped(false)) {

@@ -4,7 +4,9 @@
 //! kernel drop what the peer has not read yet. So after the last reply the socket stays
 //! until the peer has closed its side: see [`SharedStream::linger`].
 
+use std::future::pending;
 use std::io::{ErrorKind, IoSlice, Result};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::listen::Socket;
@@ -69,6 +71,24 @@ impl SharedStream {
             match either!(&self.0.stream, it => it.try_read(&mut discarded)) {
                 Ok(0) => return,
                 Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_gone) => return,
+            }
+        }
+    }
+
+    /// Waits until the peer has closed its side, or the connection has broken. What the
+    /// peer sends is left to be read; once there is some, its end is out of sight, and
+    /// this waits for ever.
+    pub(crate) async fn closed_by_peer(&self) {
+        let mut next = [MaybeUninit::uninit()];
+        while either!(&self.0.stream, it => it.readable().await).is_ok() {
+            let looked = either!(&self.0.stream, it => {
+                it.try_io(Interest::READABLE, || SockRef::from(it).peek(&mut next))
+            });
+            match looked {
+                Ok(0) => return,
+                Ok(_) => pending().await,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(_gone) => return,
             }

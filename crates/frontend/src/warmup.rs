@@ -12,13 +12,10 @@ use engine::{Kind, ServeError, ServedModel};
 use serde::Deserialize;
 use wire::warmup::{FILE, Log, LogKind, RecordError, Records, read_log};
 
-use crate::Recorded;
+use crate::recorded::Recorded;
 
 /// Most records of a file.
 const MAX_RECORDS: usize = 1000;
-
-/// The largest request there can be, in bytes: what bounds its tensors.
-const MAX_BYTES: usize = i32::MAX as usize;
 
 /// Most warnings about single records of one file.
 const MOST_WARNINGS: u64 = 5;
@@ -152,7 +149,7 @@ impl Run<'_> {
         let log = read_log(record).map_err(|error| {
             ServeError::invalid_argument(format!("Failed to parse warmup record: {error}"))
         })?;
-        let request = match log {
+        let recorded = match log {
             Log::Request(LogKind::Predict, request) => Recorded::Predict(request),
             Log::Request(LogKind::Classify, request) => Recorded::Classify(request),
             Log::Request(LogKind::Regress, request) => Recorded::Regress(request),
@@ -163,7 +160,7 @@ impl Run<'_> {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(ServeError::new(Kind::Cancelled, "the server is stopping"));
             }
-            request.run(self.model, MAX_BYTES)?;
+            recorded.run(self.model, usize::MAX)?;
         }
         Ok(())
     }

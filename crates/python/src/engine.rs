@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::{
-    Call, Clock, Kind, ModelSelector, Registry, ServeError, ServedModel, Signature, Version,
+    Call, Clock, ModelSelector, Registry, ServeError, ServedModel, Signature, Version,
     VersionStatus,
 };
 use frontend::TextCall;
@@ -19,7 +19,7 @@ use tensorflow::{Library, SessionConfig, load_saved_model};
 use wire::signatures::describe;
 
 use crate::engine_options::{EngineOptions, LoadOptions};
-use crate::error::serve_error;
+use crate::error::{kind_named, serve_error};
 use crate::exit_gate;
 use crate::measure::{Meter, cost_tuples};
 use crate::of_this_process::OfThisProcess;
@@ -109,11 +109,7 @@ impl Engine {
     }
 
     fn fail(&self, name: &str, version: i64, code: &str, message: String) -> PyResult<()> {
-        let kind = (1..=16)
-            .map(Kind::from_code)
-            .find(|kind| kind.name() == code)
-            .unwrap_or(Kind::Unknown);
-        let error = ServeError::new(kind, message);
+        let error = ServeError::new(kind_named(code), message);
         self.registry()?.fail(name, version, error);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The one exception of the core. The package around it makes a Python exception of
 //! its own kind from each: see `tensorwire/errors.py`.
 
-use engine::ServeError;
+use engine::{Kind, ServeError};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -27,4 +27,12 @@ pub(crate) fn invalid_argument(message: &str) -> PyErr {
 #[expect(clippy::needless_pass_by_value, reason = "given to map_err as it is")]
 pub(crate) fn serve_error(error: ServeError) -> PyErr {
     native_error(error.kind().name(), error.message(), "")
+}
+
+/// The kind of this name, `"NOT_FOUND"`; [`Kind::Unknown`] for others.
+pub(crate) fn kind_named(code: &str) -> Kind {
+    (1..=16)
+        .map(Kind::from_code)
+        .find(|kind| kind.name() == code)
+        .unwrap_or(Kind::Unknown)
 }

@@ -27,6 +27,8 @@ mod engine;
 
 mod server;
 
+mod control;
+
 mod client;
 
 mod load;
@@ -42,6 +44,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // What serves.
     module.add_class::<engine::Engine>()?;
     module.add_class::<server::Server>()?;
+    module.add_class::<control::Command>()?;
 
     // What calls.
     module.add_class::<client::Request>()?;

@@ -7,6 +7,7 @@ use engine::ServeError;
 use frontend::{ServerOptions, TlsOptions};
 use pyo3::prelude::*;
 
+use crate::control::Command;
 use crate::engine::Engine;
 use crate::error::{invalid_argument, serve_error};
 use crate::exit_gate;
@@ -41,6 +42,14 @@ impl Server {
         let server = self.0.get().map_err(serve_error)?;
         exit_gate::detach(py, || server.renew_tls(&options))
             .map_err(|error| invalid_argument(&error.to_string()))
+    }
+
+    fn next_command(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<Command>> {
+        exit_gate::stop_if_closed(py);
+        let server = self.0.get().map_err(serve_error)?;
+        let timeout = Duration::try_from_secs_f64(timeout.max(0.0)).unwrap_or(Duration::MAX);
+        let command = exit_gate::detach(py, || server.next_command(timeout));
+        Ok(command.map(Command::new))
     }
 
     fn stop(&self, py: Python<'_>, grace: f64) -> bool {

@@ -42,7 +42,7 @@ impl Tags {
     /// Whether these are all of a graph's tags.
     pub(crate) fn are(&self, tags: &[String]) -> bool {
         let tags: BTreeSet<&[u8]> = tags.iter().map(String::as_bytes).collect();
-        tags.into_iter().eq(self.0.iter().map(|tag| tag.as_bytes()))
+        tags.into_iter().eq(self.0.iter().map(CString::as_bytes))
     }
 
     /// As a C call takes them; valid as long as they live.

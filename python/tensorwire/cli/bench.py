@@ -10,13 +10,13 @@ import click
 from rich.text import Text
 
 from tensorwire import __version__
-from tensorwire.client import Client
+from tensorwire.client import Client, Tls
 from tensorwire.units import parse_duration
 
 from .bench_call import BenchCall, Choice, Inputs
 from .bench_figures import Figures
 from .bench_plan import MOST_DEFAULT_CONNECTIONS, Load, number_list, plan_loads
-from .bench_run import run_load
+from .bench_run import Aim, run_load
 from .bench_view import describe_loads, show
 from .choice import (
     input_option,
@@ -28,7 +28,7 @@ from .choice import (
     version_option,
 )
 from .images import Scale
-from .options import HELP_SETTINGS, debug_option
+from .options import HELP_SETTINGS, debug_option, tls_options
 from .tables import console
 
 ALL_FAILED = 1
@@ -148,6 +148,7 @@ def _duration(
     help="Ask the server how long its phases took, and show that too.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@tls_options
 @debug_option
 def bench(
     target: str,
@@ -155,9 +156,11 @@ def bench(
     scale: Scale,
     rows: int | None,
     as_json: bool,
+    tls: Tls | None,
     **asked: Any,
 ) -> int:
-    """Measure the server at TARGET, which is HOST:PORT, under a load of requests to MODEL.
+    """Measure the server at TARGET, which is HOST:PORT or unix:PATH, under a load of
+    requests to MODEL.
 
     MODEL may be left out if the server has only one. One request is sent first, to see that
     it can be answered; then the load, for which connections are made and warmed up.
@@ -175,13 +178,13 @@ def bench(
         **{name: asked.pop(name) for name in ("model", "version", "label", "signature", "outputs")}
     )
     loads = _loads(**asked)
-    with Client(target, timeout=loads[0].timeout, retry=None) as client:
+    with Client(target, timeout=loads[0].timeout, retry=None, tls=tls) as client:
         call = BenchCall.prepare(client, choice, Inputs(given, scale, rows))
     out = console()
     if not as_json:
         out.print(Text(f"{target}: {call.describe()}"), soft_wrap=True)
         out.print(Text(describe_loads(loads)), soft_wrap=True)
-    runs, interrupted = _run_all(target, call, loads)
+    runs, interrupted = _run_all(Aim(target, tls), call, loads)
     if as_json:
         asked_json = {"target": target, **call.as_json(), "asked": _asked(loads)}
         figures = {"runs": [run.as_json() for run in runs], "interrupted": interrupted}
@@ -200,11 +203,11 @@ def _loads(
     return plan_loads(concurrency, rate, connections, **alike)
 
 
-def _run_all(target: str, call: BenchCall, loads: list[Load]) -> tuple[list[Figures], bool]:
+def _run_all(aim: Aim, call: BenchCall, loads: list[Load]) -> tuple[list[Figures], bool]:
     """One after the other; an interrupt ends them all."""
     runs = []
     for load in loads:
-        figures, interrupted = run_load(target, call, load)
+        figures, interrupted = run_load(aim, call, load)
         runs.append(figures)
         if interrupted:
             sys.stderr.write("interrupted\n")

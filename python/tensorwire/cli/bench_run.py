@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from tensorwire._core import LoadTest, NativeError
-from tensorwire.client import Retry
+from tensorwire.client import Retry, Tls
 from tensorwire.client.settings import (
     CONNECT_TIMEOUT_SECONDS,
     MAX_MESSAGE_BYTES,
     ClientSettings,
+    chosen_tls,
 )
 from tensorwire.errors import from_native
 
@@ -34,10 +36,18 @@ _GRACE_SECONDS = 1.0
 _STAGES = {"connecting": "connecting", "warming_up": "warming up", "finishing": "last answers"}
 
 
-def run_load(target: str, call: BenchCall, load: Load) -> tuple[Figures, bool]:
+@dataclass(frozen=True)
+class Aim:
+    """The server that a load goes to."""
+
+    target: str
+    tls: Tls | None
+
+
+def run_load(aim: Aim, call: BenchCall, load: Load) -> tuple[Figures, bool]:
     """Runs it to its end; the figures, and whether Ctrl-C was pressed."""
     try:
-        test = _start(target, call, load)
+        test = _start(aim, call, load)
     except NativeError as error:
         raise from_native(error, model=call.model) from None
     with _Display(load) as display:
@@ -45,9 +55,9 @@ def run_load(target: str, call: BenchCall, load: Load) -> tuple[Figures, bool]:
     return Figures.from_report(json.loads(test.report()), load, call.rows), interrupted
 
 
-def _start(target: str, call: BenchCall, load: Load) -> LoadTest:
+def _start(aim: Aim, call: BenchCall, load: Load) -> LoadTest:
     settings = ClientSettings(
-        targets=(target,),
+        targets=(aim.target,),
         timeout=load.timeout,
         retry=Retry(retries=load.retries),
         keepalive=None,
@@ -56,9 +66,10 @@ def _start(target: str, call: BenchCall, load: Load) -> LoadTest:
         wait_for_ready=False,
         strings="bytes",
         max_message_bytes=MAX_MESSAGE_BYTES,
+        tls=chosen_tls(aim.tls, (aim.target,)),
     )
     metadata = [TIMINGS_METADATA] if load.server_timings else []
-    return LoadTest([target], settings.to_native(), call.request, load.to_native(), metadata)
+    return LoadTest([aim.target], settings.to_native(), call.request, load.to_native(), metadata)
 
 
 def _until_end(test: LoadTest, show: Callable[[dict[str, Any]], None]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from tensorwire.client import Client
+from tensorwire.client import Client, Tls
 from tensorwire.config import Batching, load_config
 from tensorwire.cost import SignatureCost, costs_by_signature
 from tensorwire.errors import ConfigError
@@ -29,10 +29,10 @@ from tensorwire.signature import (
 )
 
 from .cost_tables import costs_as_json, print_costs
-from .options import HELP_SETTINGS, debug_option
+from .options import HELP_SETTINGS, debug_option, tls_options
 from .tables import callable_signatures, console, signature_table, status_table
 
-_ADDRESS = re.compile(r"[^/\\]+:\d{1,5}")
+_ADDRESS = re.compile(r"(https?://)?[^/\\]+:\d{1,5}|unix(-abstract)?:.+")
 _TIMEOUT_SECONDS = 30.0
 
 NOT_LOADED = "NOT_LOADED"
@@ -78,12 +78,16 @@ class _View:
 @click.argument("model", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("--no-measure", is_flag=True, help="Don't measure what a path's batches cost.")
+@tls_options
 @debug_option
-def inspect(path_or_target: str, model: str | None, as_json: bool, no_measure: bool) -> None:
+def inspect(
+    path_or_target: str, model: str | None, as_json: bool, no_measure: bool, tls: Tls | None
+) -> None:
     """Show models, versions, states and signatures.
 
     PATH_OR_TARGET is a path that `tensorwire serve` takes, whose newest version is loaded
-    to be sure that it can be, or the HOST:PORT of a server: all of its models, or MODEL.
+    to be sure that it can be, or the HOST:PORT or unix:PATH of a server: all
+    of its models, or MODEL.
 
     What the batches of a path's model cost is shown as a server on this machine measures
     it, or has measured it before, with what the server decides from it.
@@ -97,7 +101,7 @@ def inspect(path_or_target: str, model: str | None, as_json: bool, no_measure: b
             raise click.UsageError("MODEL goes with a server; a path has one model")
         view = _inspect_path(path_or_target, measure=not no_measure)
     elif _ADDRESS.fullmatch(path_or_target):
-        view = _inspect_server(path_or_target, model)
+        view = _inspect_server(path_or_target, model, tls)
     else:
         raise ConfigError(f"{path_or_target!r} is neither a path that exists nor HOST:PORT")
     if as_json:
@@ -106,9 +110,9 @@ def inspect(path_or_target: str, model: str | None, as_json: bool, no_measure: b
         view.show()
 
 
-def _inspect_server(target: str, model: str | None) -> _View:
+def _inspect_server(target: str, model: str | None, tls: Tls | None) -> _View:
     view = _View()
-    with Client(target, timeout=_TIMEOUT_SECONDS) as client:
+    with Client(target, timeout=_TIMEOUT_SECONDS, tls=tls) as client:
         for status in client.models() if model is None else [client.status(model)]:
             view.statuses[status.name] = status
             if status.available:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
+from tensorwire.client import Tls
 from tensorwire.config import all_settings
 
 HELP_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -85,3 +87,34 @@ def setting_option(
     return click.option(
         flag, name, default=None, cls=GroupedOption, heading=setting.heading, **attributes
     )
+
+
+def tls_options(function: _Function) -> _Function:
+    """`--tls` and what goes with it, as the one argument `tls` of the command: a Tls, or
+    None where none of them was given."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, **options: Any) -> Any:
+        asked = options.pop("tls_asked")
+        given = {name: options.pop(f"tls_{name}") for name in _TLS_OPTIONS}
+        tls = Tls(**given) if asked or any(given.values()) else None
+        return function(*arguments, tls=tls, **options)
+
+    decorated: Any = command
+    for name, (metavar, text) in reversed(_TLS_OPTIONS.items()):
+        flag = f"--tls-{name.replace('_', '-')}"
+        decorated = click.option(flag, f"tls_{name}", metavar=metavar, help=text)(decorated)
+    return cast(
+        _Function,
+        click.option(
+            "--tls", "tls_asked", is_flag=True, help="Speak TLS; so do the options that follow."
+        )(decorated),
+    )
+
+
+_TLS_OPTIONS = {
+    "ca": ("FILE", "Roots of the server's certificate. Default: the system's."),
+    "certificate": ("FILE", "The client's certificate, for a server that wants one."),
+    "key": ("FILE", "The private key of --tls-certificate."),
+    "server_name": ("NAME", "The name in the server's certificate. Default: HOST."),
+}

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from numpy.typing import NDArray
 
-from tensorwire.client import Client
+from tensorwire.client import Client, Tls
 
 from .choice import (
     batched,
@@ -28,7 +28,7 @@ from .choice import (
 from .images import Scale
 from .inputs import InputReader
 from .json_output import to_json
-from .options import HELP_SETTINGS, debug_option
+from .options import HELP_SETTINGS, debug_option, tls_options
 from .tables import console, output_table
 from .wanted import WantedInput
 
@@ -57,6 +57,7 @@ class _Asked:
 @timeout_option
 @scale_option
 @click.option("--json", "as_json", is_flag=True, help="Print the outputs as JSON, in full.")
+@tls_options
 @debug_option
 def predict(
     target: str,
@@ -64,9 +65,10 @@ def predict(
     timeout: float,
     scale: Scale,
     as_json: bool,
+    tls: Tls | None,
     **asked: Any,
 ) -> None:
-    """Get a prediction of MODEL from the server at TARGET, which is HOST:PORT.
+    """Get a prediction of MODEL from the server at TARGET, which is HOST:PORT or unix:PATH.
 
     MODEL may be left out if the server has only one. Values become what the model's
     signature says; a batch dimension is added where only that is missing.
@@ -78,7 +80,7 @@ def predict(
     cat rows.csv | tensorwire predict localhost:50051 houses --input x=-
     """
     wanted = _Asked(**asked)
-    with Client(target, timeout=timeout) as client:
+    with Client(target, timeout=timeout, tls=tls) as client:
         model = wanted.model or only_model(client)
         metadata = client.metadata(model, version=wanted.version)
         signature = callable_signature(metadata.signatures, wanted.signature, model)

@@ -15,6 +15,7 @@ from tensorwire.errors import TensorWireError
 from .bench import bench
 from .demo import demo
 from .inspect import inspect
+from .model_server import model_server
 from .options import HELP_SETTINGS, debug_asked, debug_option, forget_debug
 from .predict import predict
 from .serve import serve
@@ -37,7 +38,7 @@ def program() -> None:
     """
 
 
-for _command in (serve, predict, inspect, bench, demo):
+for _command in (serve, model_server, predict, inspect, bench, demo):
     program.add_command(_command)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from tensorwire.config import LOG_FORMATS, LOG_LEVELS, ServeConfig, load_config
+from tensorwire.config.lifecycle import LISTEN_WHEN, TRANSITIONS
 from tensorwire.errors import ConfigError, TensorWireError
 from tensorwire.logs import configure_logs
 from tensorwire.repository.model_config import ModelConfig, check_name
@@ -48,7 +49,20 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("max_message_size", metavar="SIZE")
 @setting_option("tensor_content")
 @setting_option("default_model", metavar="NAME")
+@setting_option("rest_timeout", metavar="TIME")
+@setting_option("cors")
+@setting_option("remote_control", metavar="on|off")
 @setting_option("grace", metavar="TIME")
+@setting_option("model_config_file", metavar="FILE")
+@setting_option("config_poll_interval", metavar="TIME")
+@setting_option("versions", metavar="latest|NUMBER|all|VERSION,...")
+@setting_option("poll_interval", metavar="TIME")
+@setting_option("reload_changed", metavar="on|off")
+@setting_option("version_transition", metavar="|".join(TRANSITIONS))
+@setting_option("load_threads", metavar="NUMBER")
+@setting_option("max_load_retries", metavar="NUMBER")
+@setting_option("load_retry_interval", metavar="TIME")
+@setting_option("listen_when", metavar="|".join(LISTEN_WHEN))
 @setting_option("tls_certificate", metavar="FILE")
 @setting_option("tls_key", metavar="FILE")
 @setting_option("tls_client_ca", metavar="FILE")
@@ -91,6 +105,8 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("log_requests_file_age", metavar="TIME")
 @setting_option("log_requests_files", metavar="NUMBER")
 @setting_option("log_requests_total_size", metavar="SIZE")
+@setting_option("store_cache", metavar="DIRECTORY")
+@setting_option("store_cache_size", metavar="SIZE")
 @setting_option("log_format", metavar="|".join(LOG_FORMATS))
 @setting_option("log_level", metavar="|".join(LOG_LEVELS))
 @debug_option
@@ -110,19 +126,21 @@ def serve(
 
     Needs TensorFlow: pip install 'tensorwire[server]'
     """
-    if not paths and not named:
-        raise click.UsageError("say what to serve: a PATH, or --model NAME=PATH")
     given = {name: value for name, value in settings.items() if value not in (None, ())}
     if ready_file is not None:
         _check_folder(ready_file)
     try:
         config = load_config(given)
+        if not paths and not named and config.lifecycle.model_config_file is None:
+            raise click.UsageError(
+                "say what to serve: a PATH, --model NAME=PATH, or --model-config-file FILE"
+            )
         models = _models(paths, named)
         server = Server.from_config(models, config)
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
     configure_logs(config.log.log_format, config.log.log_level)
-    if len(models) == 1:
+    if len(models) == 1 and config.lifecycle.model_config_file is None:
         # Its failure is the program's, and told as that.
         logging.getLogger("tensorwire.repository").addFilter(_tells_no_failure)
     run(server, _Announcer(ready_file))
@@ -145,6 +163,7 @@ class _Announcer(Watcher):
             _write_whole(self._ready_file, json.dumps(_whereabouts(server)) + "\n")
 
     def ready(self, server: Server) -> None:
+        logging.getLogger("tensorwire.repository").removeFilter(_tells_no_failure)
         # Whoever reads this may have gone (`| head -1`); that is no reason not to serve.
         try:
             announce(server)

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from .settings import Keepalive, Retry
 from .sync import Client
+from .tls import Tls
 
 if TYPE_CHECKING:
     from .aio import AsyncClient
 
-__all__ = ["AsyncClient", "Client", "Keepalive", "Retry"]
+__all__ = ["AsyncClient", "Client", "Keepalive", "Retry", "Tls"]
 
 
 def __getattr__(name: str) -> Any:

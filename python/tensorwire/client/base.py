@@ -21,8 +21,10 @@ from .settings import (
     MetadataValue,
     Retry,
     Unsettable,
+    chosen_tls,
     target_addresses,
 )
+from .tls import Tls
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +41,8 @@ class BaseClient:
     """Connects when first used. May be used from many threads at once, and after `fork` in
     the child too.
 
-    `target`: the server's address, "host:port", "[IPv6 address]:port" or "unix:/path"; or
+    `target`: the server's address, "host:port", "[IPv6 address]:port", "https://host:port",
+    "unix:/path" or, for a name of Linux's abstract namespace, "unix-abstract:name"; or
     several, of servers that serve the same: calls go to each in turn, and pass over one
     that can't be reached.
 
@@ -49,7 +52,8 @@ class BaseClient:
     `keepalive`: pings that find a dead connection sooner. `metadata`: sent along with each
     call.
     `strings`: whether outputs of strings hold bytes or str. `max_message_bytes`: the
-    longest request or reply.
+    longest request or reply. `tls`: a `Tls`, or True for one with the system's roots; None:
+    only for addresses that begin with https://.
 
     Raises InvalidArgumentError for an address that can't be understood, ConfigError for
     other settings that can't be.
@@ -67,9 +71,11 @@ class BaseClient:
         wait_for_ready: bool = False,
         strings: Strings = "bytes",
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        tls: Tls | bool | None = None,
     ) -> None:
+        targets = target_addresses(target)
         settings = ClientSettings(
-            targets=target_addresses(target),
+            targets=targets,
             timeout=timeout,
             retry=_NO_RETRY if retry is None else retry,
             keepalive=keepalive,
@@ -78,6 +84,7 @@ class BaseClient:
             wait_for_ready=wait_for_ready,
             strings=strings,
             max_message_bytes=max_message_bytes,
+            tls=chosen_tls(tls, targets),
         )
         self._channel = _open(settings)
         self._operations = Operations(settings)

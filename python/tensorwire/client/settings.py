@@ -19,6 +19,8 @@ from tensorwire.arguments import (
 from tensorwire.errors import ConfigError, InvalidArgumentError
 from tensorwire.tensors import Strings
 
+from .tls import Tls
+
 MAX_MESSAGE_BYTES = 2**31 - 1
 """The longest message that a protobuf parser has to take."""
 
@@ -90,6 +92,7 @@ class ClientSettings:
     wait_for_ready: bool
     strings: Strings
     max_message_bytes: int
+    tls: Tls | None
 
     def __post_init__(self) -> None:
         check_timeout(self.timeout)
@@ -99,6 +102,8 @@ class ClientSettings:
         check_seconds("connect_timeout", self.connect_timeout)
         check_type("wait_for_ready", self.wait_for_ready, bool, "True or False")
         check_strings(self.strings)
+        tls = (Tls, type(None))
+        check_type("tls", self.tls, tls, "True, False or a tensorwire.Tls, or None")
         check_count("max_message_bytes", self.max_message_bytes, 2**63)
 
     @property
@@ -117,9 +122,20 @@ class ClientSettings:
                 "retry_initial_backoff": self.retry.initial_backoff,
                 "retry_max_backoff": self.retry.max_backoff,
                 "max_message_bytes": self.max_message_bytes,
+                "tls": None if self.tls is None else self.tls.to_native(),
                 "user_agent": "tensorwire-python",
             }
         )
+
+
+def chosen_tls(tls: Tls | bool | None, targets: Sequence[str]) -> Tls | None:
+    """The TLS that is meant: True is that of the system's roots, and so is None for
+    addresses that begin with https://."""
+    if tls is None:
+        tls = any(target.startswith("https://") for target in targets)
+    if isinstance(tls, bool):
+        return Tls() if tls else None
+    return tls
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class EngineSettings(TypedDict, total=False):
     gpu_memory_growth: bool | None
     gpu_memory_fraction: float | None
     session_config_file: _Path | None
+    check_method_name: bool
     measure_budget: float | str
     measure_cache: _Path | None
 
@@ -50,7 +51,20 @@ class Settings(EngineSettings, total=False):
     max_message_size: int | str
     tensor_content: bool
     default_model: str | None
+    rest_timeout: float | str | None
+    cors: bool
+    remote_control: bool | None
     io_threads: int
+    model_config_file: _Path | None
+    config_poll_interval: float | str
+    versions: str | int | Sequence[int]
+    poll_interval: float | str
+    reload_changed: bool
+    version_transition: str
+    load_threads: int
+    max_load_retries: int
+    load_retry_interval: float | str
+    listen_when: str
     batching: Batching | bool | None
     model_batching: Mapping[str, Batching | bool | None]
     batching_parameters: str | Sequence[str]
@@ -60,7 +74,6 @@ class Settings(EngineSettings, total=False):
     pad_variable_length_inputs: bool
     no_batching: str | Sequence[str]
     enable_per_model_batching_parameters: bool
-    check_method_name: bool
     max_requests: int
     max_rows: int
     max_bytes: int | str
@@ -75,6 +88,8 @@ class Settings(EngineSettings, total=False):
     log_requests_file_age: float | str | None
     log_requests_files: int
     log_requests_total_size: int | str
+    store_cache: _Path
+    store_cache_size: int | str
 
 
 """`Batching` and False (none) go for all models or, in `model_batching`, for one."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tensorwire.errors import ConfigError
+from tensorwire.pem import Pem
 
 from . import values
 from .open_files import connection_limit
-from .pem import Pem
 from .setting import setting
 
 TLS_PLACES = ("port", "rest_port", "unix_socket")

@@ -113,7 +113,7 @@ class RequestLog:
 
         Raises ConfigError for a name that is neither, and for values that can't be used.
         """
-        if set(table) & {"log_collector_config", "sampling_config", "custom_logging_config"}:
+        if _is_logging_config(table):
             return _from_logging_config(table, model)
         if not table:
             return None
@@ -196,6 +196,25 @@ def request_log_of(message: Any, model: str) -> RequestLog | None:
         format=_TYPES[collector.type.strip().lower()],
         sampling_rate=rate,
     )
+
+
+def as_logging_config(table: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """A model's table `logging` with the names of TensorFlow Serving's `LoggingConfig`, as
+    far as that can say it."""
+    if _is_logging_config(table):
+        return dict(table)
+    log = RequestLog.from_table(table, model)
+    if log is None:
+        return {}
+    return {
+        "log_collector_config": {"type": log.format, "filename_prefix": os.fspath(log.prefix)},
+        "sampling_config": {"sampling_rate": log.sampling_rate},
+    }
+
+
+def _is_logging_config(table: Mapping[str, Any]) -> bool:
+    names = {"log_collector_config", "sampling_config", "custom_logging_config"}
+    return not names.isdisjoint(table)
 
 
 def _refused(model: str, what: str) -> ConfigError:

@@ -8,19 +8,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tensorwire.errors import ConfigError
 from tensorwire.repository.keras_export import cache_directory
+from tensorwire.repository.stores import DEFAULT_LIMIT, default_folder, open_cache
 
 from . import values
 from .batches import BatchingConfig
 from .batching import Batching
+from .lifecycle import LifecycleConfig
 from .memory import memory_limit
 from .network import ConnectionsConfig, TlsConfig
 from .recorded import NO_WARMUP, RequestLogConfig, WarmupConfig
 from .request_log import RequestLog
 from .setting import branch, setting
+
+if TYPE_CHECKING:
+    from tensorwire.repository.stores.cache import StoreCache
 
 MAX_REQUESTS = 65_536
 """Requests at once by default: far more than clients that wait for their replies send,
@@ -150,6 +155,31 @@ class MeasuringConfig:
 
 
 @dataclass(frozen=True)
+class StoreConfig:
+    """Where models from stores such as s3:// are kept on this machine."""
+
+    HEADING: ClassVar[str] = "Model stores"
+
+    store_cache: Path = setting(
+        default_folder,
+        values.new_folder,
+        "Folder that keeps what was downloaded from model stores; several servers may share it.",
+        shown="~/.cache/tensorwire/stores",
+    )
+    store_cache_size: int = setting(
+        DEFAULT_LIMIT,
+        values.memory_size,
+        "Most bytes in it, such as 50GiB: what was used longest ago is removed, and never "
+        "what is served; 0: no limit.",
+        shown="20GiB",
+    )
+
+    def open_cache(self) -> StoreCache:
+        """The cache; nothing is made or looked at yet."""
+        return open_cache(self.store_cache, self.store_cache_size)
+
+
+@dataclass(frozen=True)
 class EngineConfig:
     """What runs the models."""
 
@@ -170,6 +200,12 @@ class EngineConfig:
         shown="serve",
     )
     runner_threads: int = setting(0, _threads, "Threads that run larger models; 0: one a core.")
+    check_method_name: bool = setting(
+        False,
+        values.flag,
+        "Answer a request only by a signature whose method_name is of its kind, as TensorFlow "
+        "Serving does with --enable_signature_method_name_check.",
+    )
     session: SessionConfig = branch(SessionConfig)
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
@@ -179,19 +215,17 @@ class EngineConfig:
         batching: Batching,
         warmup: Mapping[str, Any] = NO_WARMUP,
         log: RequestLog | None = None,
-        check_method_name: bool = False,
     ) -> str:
-        """The options of a version, as `_core.Engine.load` takes them: how it is batched and
-        warmed up, which of its requests are kept, and whether signatures answer only the
-        calls that they were made for."""
+        """The options of a version that is batched and warmed up so, and some of whose
+        requests are kept, as `_core.Engine.load` takes them."""
         tags = list(self.saved_model_tags)
         return json.dumps(
             {
                 "batching": batching.to_native(),
+                "check_method_name": self.check_method_name,
                 "tags": tags,
                 "warmup": dict(warmup),
                 "logging": None if log is None else log.to_native(tags),
-                "check_method_name": check_method_name,
             }
         )
 
@@ -267,6 +301,29 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    rest_timeout: float | None = setting(
+        30.0,
+        values.time_limit,
+        "Time that a REST request may take once its body is there; none: any time.",
+        shown="30s",
+    )
+    cors: bool = setting(
+        False,
+        values.flag,
+        "Let scripts of any web page call the REST API.",
+    )
+    remote_control: bool | None = setting(
+        None,
+        values.optional(values.flag),
+        "Let callers add, remove and reload models over the network: on or off.",
+        shown="on where only this machine is listened to",
+    )
+
+    rest_host: str | None = None
+    """Where `rest_port` is, if not at `host`."""
+
+    short_health_names: bool = False
+    """Health knows services by the names that TensorFlow Serving has for them as well."""
 
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
@@ -292,12 +349,25 @@ class ListenerConfig:
         }
         return tuple(kind for kind, value in each.items() if value is not None)
 
+    def host_of(self, kind: str) -> str:
+        """The address that one of its TCP ports is at."""
+        if kind == "rest_port" and self.rest_host is not None:
+            return self.rest_host
+        return self.host
+
+    @property
+    def takes_commands(self) -> bool:
+        """Whether callers may change the models."""
+        if self.remote_control is None:
+            return self.kinds == ("unix_socket",) or values.is_loopback(self.host)
+        return self.remote_control
+
     def _listener(self, kind: str) -> dict[str, Any]:
         tls = self.tls.to_native() if self.tls.is_on(kind) else None
         if kind == "unix_socket":
             return {"kind": "unix", "path": self.unix_socket, "tls": tls}
         port, protocols = (self.port, "all") if kind == "port" else (self.rest_port, "rest")
-        place = {"kind": "tcp", "host": self.host, "port": port}
+        place = {"kind": "tcp", "host": self.host_of(kind), "port": port}
         return {**place, "protocols": protocols, "tls": tls}
 
     def to_native(self) -> str:
@@ -312,23 +382,12 @@ class ListenerConfig:
                 "io_threads": self.io_threads,
                 "max_message_bytes": self.max_message_size,
                 "tensor_content": self.tensor_content,
+                "rest": {"timeout": self.rest_timeout, "cors": self.cors},
                 "default_model": self.default_model,
+                "short_health_names": self.short_health_names,
+                "control": self.takes_commands,
             }
         )
-
-
-@dataclass(frozen=True)
-class SignaturesConfig:
-    """What signatures answer."""
-
-    HEADING: ClassVar[str] = "Signatures"
-
-    check_method_name: bool = setting(
-        False,
-        values.flag,
-        "Answer a request only by a signature whose method_name is of its kind, as TensorFlow "
-        "Serving does with --enable_signature_method_name_check.",
-    )
 
 
 @dataclass(frozen=True)
@@ -360,9 +419,10 @@ class ServeConfig:
         "Time for running requests to finish when stopped, such as 30s.",
         shown="30s",
     )
+    lifecycle: LifecycleConfig = branch(LifecycleConfig)
     batches: BatchingConfig = branch(BatchingConfig)
-    signatures: SignaturesConfig = branch(SignaturesConfig)
     engine: EngineConfig = branch(EngineConfig)
+    stores: StoreConfig = branch(StoreConfig)
     log: LogConfig = branch(LogConfig)
     warmups: WarmupConfig = branch(WarmupConfig)
     request_logs: RequestLogConfig = branch(RequestLogConfig)
@@ -386,5 +446,4 @@ class ServeConfig:
             batching or self.batches.of_version(model, folder),
             self.warmups.of_model(tables.get("warmup", {}), model),
             self.request_logs.of_model(tables.get("logging", {}), model),
-            self.signatures.check_method_name,
         )

@@ -4,6 +4,7 @@ flag or a program gave, or raises ValueError with the reason why not.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -43,6 +44,14 @@ def optional_text(value: Any) -> str | None:
 def host(value: Any) -> str:
     """A host as the socket takes it: an IPv6 address without the brackets of URLs."""
     return text(value).removeprefix("[").removesuffix("]")
+
+
+def is_loopback(value: str) -> bool:
+    """Whether a host is this machine and nothing else, by what is written."""
+    try:
+        return ipaddress.ip_address(value).is_loopback
+    except ValueError:
+        return value.lower() == "localhost"
 
 
 def whole_number(limit: int, least: int = 0) -> Callable[[Any], int]:
@@ -208,11 +217,16 @@ def directory(value: Any) -> Path:
     return path
 
 
-def cache_folder(value: Any) -> Path | None:
-    """A folder that may be made when it is needed, absolute; `off` and None: none."""
-    if value is None or (isinstance(value, str) and value.strip().lower() == "off"):
-        return None
+def new_folder(value: Any) -> Path:
+    """A folder that may be made when it is needed, absolute."""
     path = Path(value).expanduser().absolute()
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is not a directory")
     return path
+
+
+def cache_folder(value: Any) -> Path | None:
+    """A folder that may be made when it is needed, absolute; `off` and None: none."""
+    if value is None or (isinstance(value, str) and value.strip().lower() == "off"):
+        return None
+    return new_folder(value)

@@ -84,10 +84,14 @@ def usage(program: str) -> str:
     """The usage text: every flag with its default, its kind and what it does."""
     lines = [f"usage: {program}", "Flags:"]
     lines += [
-        f"\t{_shown(flag):<{_USAGE_WIDTH}}\t{flag.kind.value}\t{flag.description}"
+        f"\t{_shown(flag):<{_USAGE_WIDTH}}\t{flag.kind.value}\t{_described(flag)}"
         for flag in FLAGS
     ]
     return "\n".join(lines) + "\n"
+
+
+def _described(flag: Flag) -> str:
+    return flag.description if flag.is_effective else f"Without effect: {flag.description}"
 
 
 def _shown(flag: Flag) -> str:

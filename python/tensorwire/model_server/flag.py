@@ -39,6 +39,9 @@ class Flag:
     limits: tuple[float, float] | None = None
     """The smallest and the largest value that are no mistake; None: what the kind holds."""
 
+    is_effective: bool = True
+    """False: there is nothing for it to do here, and `description` says why."""
+
     @property
     def usual(self) -> Value:
         """The value where nobody gives one."""

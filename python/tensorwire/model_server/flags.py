@@ -13,7 +13,7 @@ _THREADS = (0, 1024)
 _POSITIVE = (1, INT32[1])
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that the process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -21,7 +21,7 @@ def _cores() -> int:
 
 
 def _handlers() -> int:
-    return 4 * _cores()
+    return 4 * cores()
 
 
 _NETWORK = (
@@ -51,7 +51,8 @@ _NETWORK = (
         "rest_api_num_threads",
         Kind.INT32,
         _handlers,
-        "Accepted without effect: REST is served by the threads that serve gRPC.",
+        "REST is served by the threads that serve gRPC.",
+        is_effective=False,
     ),
     Flag(
         "rest_api_timeout_in_ms",
@@ -80,8 +81,8 @@ _BATCHING = (
         "allow_version_labels_for_unavailable_models",
         Kind.BOOL,
         False,
-        "Accepted without effect: a label may always be given to a version that is still to "
-        "be loaded.",
+        "a label may always be given to a version that is still to be loaded.",
+        is_effective=False,
     ),
     Flag(
         "batching_parameters_file",
@@ -124,16 +125,16 @@ _MODELS = (
         "num_load_threads",
         Kind.INT32,
         0,
-        "Versions loaded side by side once the server has started; 0: one.",
+        "Most versions that load at once; 0: one a core, at least 4.",
         _THREADS,
     ),
     Flag(
         "num_unload_threads",
         Kind.INT32,
         0,
-        "Accepted without effect: a version is unloaded when its last request has ended, each "
-        "by itself.",
+        "a version is unloaded when its last request has ended, each by itself.",
         _THREADS,
+        is_effective=False,
     ),
     Flag(
         "max_num_load_retries",
@@ -157,7 +158,8 @@ _MODELS = (
         "flush_filesystem_caches",
         Kind.BOOL,
         True,
-        "Accepted without effect: no files are kept in memory after they were loaded.",
+        "no files are kept in memory after they were loaded.",
+        is_effective=False,
     ),
 )
 
@@ -266,26 +268,29 @@ _LOADING = (
         "remove_unused_fields_from_bundle_metagraph",
         Kind.BOOL,
         True,
-        "Accepted without effect: of a model's description only its signatures are kept.",
+        "of a model's description only its signatures are kept.",
+        is_effective=False,
     ),
     Flag(
         "prefer_tflite_model",
         Kind.BOOL,
         False,
-        "Accepted without effect: TensorFlow Lite models are not served, but the SavedModel "
-        "beside one is.",
+        "TensorFlow Lite models are not served, but the SavedModel beside one is.",
+        is_effective=False,
     ),
     Flag(
         "num_tflite_pools",
         Kind.INT32,
-        _cores,
-        "Accepted without effect: TensorFlow Lite models are not served.",
+        cores,
+        "TensorFlow Lite models are not served.",
+        is_effective=False,
     ),
     Flag(
         "num_tflite_interpreters_per_pool",
         Kind.INT32,
         1,
-        "Accepted without effect: TensorFlow Lite models are not served.",
+        "TensorFlow Lite models are not served.",
+        is_effective=False,
     ),
 )
 
@@ -302,15 +307,15 @@ _EXTRAS = (
         "enable_profiler",
         Kind.BOOL,
         True,
-        "Accepted without effect: there is no profiler service; /metrics has the time of each "
-        "phase.",
+        "there is no profiler service; /metrics has the time of each phase.",
+        is_effective=False,
     ),
     Flag(
         "thread_pool_factory_config_file",
         Kind.STRING,
         "",
-        "Accepted without effect: threads are set by --tensorflow_intra_op_parallelism and its "
-        "like.",
+        "threads are set by --tensorflow_intra_op_parallelism and its like.",
+        is_effective=False,
     ),
     Flag(
         "mixed_precision",
@@ -322,7 +327,8 @@ _EXTRAS = (
         "skip_initialize_tpu",
         Kind.BOOL,
         False,
-        "Accepted without effect: no TPU is used.",
+        "no TPU is used.",
+        is_effective=False,
     ),
     Flag(
         "enable_grpc_healthcheck_service",

@@ -52,9 +52,9 @@ class ModelConfig:
     source: Source | None = None
     """Where its versions come from, if not from `path`."""
 
-    versions: Any = field(default_factory=Latest)
+    versions: Any = None
     """Which are wanted: "latest", a number of latest versions, "all", or a list of version
-    numbers."""
+    numbers; None: as the server's setting says."""
 
     labels: Mapping[str, int] = field(default_factory=dict)
     """Versions by names that requests may ask for, such as {"stable": 3}. They may still have
@@ -77,7 +77,8 @@ class ModelConfig:
         elif not isinstance(self.source, Source):
             raise ConfigError(f"the source of model {self.name!r} has not a Source's methods")
         try:
-            object.__setattr__(self, "versions", parse_policy(self.versions))
+            policy = None if self.versions is None else parse_policy(self.versions)
+            object.__setattr__(self, "versions", policy)
         except ValueError as error:
             raise ConfigError(
                 f"versions of model {self.name!r} can't be {self.versions!r}: {error}"
@@ -106,8 +107,7 @@ class ModelConfig:
     @property
     def policy(self) -> VersionPolicy:
         """`versions`, as what chooses them."""
-        policy: VersionPolicy = self.versions
-        return policy
+        return Latest() if self.versions is None else self.versions
 
     @property
     def location(self) -> str:

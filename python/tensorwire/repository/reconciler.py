@@ -1,198 +1,239 @@
-"""Brings the engine to what is wanted: finds each model's versions, chooses, exports and
-loads them. Every model goes its own way, in a thread, so a broken or slow one holds up
-no other.
+"""Brings the engine to what is wanted, and keeps it there: follows each model's source,
+chooses, loads, unloads, tries again, moves labels.
+
+All that is known is changed by one thread (`event_loop`); what takes time is done by others
+(`crew`), which post its result. So every model goes its own way, a broken or slow one holds
+up no other, and several changes that come together are one.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from tensorwire._core import NativeError
-from tensorwire.errors import ConfigError, ModelLoadError
-from tensorwire.units import format_duration
+from tensorwire.config.lifecycle import LifecycleConfig
+from tensorwire.errors import NotFoundError
 
+from .attendant import Attendant
+from .change import Change
+from .crew import Crew
+from .event_loop import Action, EventLoop
+from .loading import Exporter, Loader, LoadingEngine, VersionOptions
+from .managed_model import Leaving, ManagedModel
 from .model_config import ModelConfig
-from .policy import Latest, VersionPolicy
-from .source import ONLY_VERSION, ModelVersion, complete_versions
+from .source import Source
 
-_log = logging.getLogger("tensorwire.repository")
-
-LEAST_LOADING_THREADS = 4
-"""Enough that a slow disk under one model leaves the others a thread."""
-
-
-class LoadingEngine(Protocol):
-    """The part of `_core.Engine` that loading needs."""
-
-    def load(self, name: str, version: int, path: str, options: str) -> None:
-        """Loads a SavedModel directory; NativeError if it can't."""
-
-    def fail(self, name: str, version: int, code: str, message: str) -> None:
-        """Records that a version ended with this error."""
-
-
-VersionOptions = Callable[[str, Path], str]
-"""The options of the version of a model, by its name and the version's folder, as the
-engine takes them; ConfigError if the folder says what can't be."""
-
-
-class Exporter(Protocol):
-    """Turns what the engine can't load into what it can."""
-
-    def export(self, path: Path) -> Path:
-        """The SavedModel directory made from `path`; ModelLoadError if it can't."""
-
-    def cancel(self) -> None:
-        """Ends exports under way."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one version."""
-
-    model: ModelConfig
-    version: int
-    seconds: float
-    """What loading took, an export included."""
-
-    error: str | None = None
-    """Why it is not served; None: it is."""
+FIRST_LOOK = 1
 
 
 class Reconciler:
-    """Loads models into one engine."""
+    """Keeps the models of one engine. Its methods may be called from any thread; what they
+    change is under way when they return, and done when `wait` of their change does."""
 
     def __init__(
         self,
         engine: LoadingEngine,
         exporter: Exporter,
         options: VersionOptions,
-        policy: VersionPolicy | None = None,
+        settings: LifecycleConfig | None = None,
+        **parts: Any,
     ) -> None:
+        """`parts`: stand-ins for the `clock` (monotonic seconds) and the `crew`, in tests;
+        and `open_source`, which makes a model's source, if not `ModelConfig.open`."""
+        self._settings = settings or LifecycleConfig()
         self._engine = engine
         self._exporter = exporter
-        self._options = options
-        self._policy = policy or Latest()
-        self._cancelled = threading.Event()
+        self._clock: Callable[[], float] = parts.get("clock", time.monotonic)
+        self._crew: Crew = parts.get("crew") or Crew.of(self._settings.load_threads)
+        self._open_source: Callable[[ModelConfig], Source] = parts.get(
+            "open_source", ModelConfig.open
+        )
+        self._loop = EventLoop(self._attend, self._end, self._clock)
+        loader = Loader(engine, exporter, options)
+        self._attendant = Attendant(loader, self._settings, self._loop, self._crew)
+        self._models: dict[str, ManagedModel] = {}
+        self._configs: dict[str, ModelConfig] = {}
+        """Exchanged as a whole: it is read by others."""
+
         self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._finished: SimpleQueue[list[Outcome] | None] = SimpleQueue()
+        self._changes: set[Change] = set()
 
-    def load(self, models: Sequence[ModelConfig]) -> list[Outcome]:
-        """Loads what is wanted of each model and says what came of it, in the order of
-        `models`. Versions that fail are recorded in the engine. Once `cancel` is called,
-        returns at once with what is done."""
-        waiting: SimpleQueue[ModelConfig] = SimpleQueue()
-        for model in models:
-            waiting.put(model)
-        count = min(len(models), max(LEAST_LOADING_THREADS, os.cpu_count() or 1))
-        for index in range(count):
-            name = f"tensorwire-load-{index}"
-            thread = threading.Thread(target=self._work, args=(waiting,), name=name, daemon=True)
-            with self._lock:
-                thread.start()
-                self._threads.append(thread)
-        outcomes: list[Outcome] = []
-        for _ in models:
-            each = self._finished.get()
-            if each is None:
-                break
-            outcomes += each
-        places = {model.name: place for place, model in enumerate(models)}
-        return sorted(outcomes, key=lambda outcome: places[outcome.model.name])
+    def start(self) -> Reconciler:
+        """Begins to work."""
+        self._loop.start()
+        return self
 
-    def cancel(self, timeout: float) -> bool:
-        """Starts no further load, ends exports, and waits up to `timeout` seconds for
-        loads under way, which can't be interrupted. True: none is left."""
-        self._cancelled.set()
-        self._exporter.cancel()
-        self._finished.put(None)
+    def apply(self, models: Sequence[ModelConfig], *, lasting: bool = False) -> Change:
+        """These are the models from now on, and no others. The change waits for those that
+        are new or different; `lasting`: until retries are at their end.
+
+        Raises ConfigError if the source of one can't be opened; then nothing is changed.
+        """
+        opened = [(model, self._open(model)) for model in models]
+        change = Change(self._settings.max_load_retries if lasting else None)
+        return self._ask(change, lambda: self._apply(opened, change))
+
+    def put(self, model: ModelConfig) -> Change:
+        """Adds a model, or takes a new configuration of one that is there.
+
+        Raises ConfigError if its source can't be opened.
+        """
+        source = self._open(model)
+        change = Change()
+        return self._ask(change, lambda: self._put(model, source, change))
+
+    def remove(self, name: str) -> Change:
+        """Unloads a model. The change waits for its last request; it is refused if there is
+        no such model."""
+        change = Change()
+        return self._ask(change, lambda: self._remove(name, change))
+
+    def reload(self, name: str) -> Change:
+        """Looks for versions now, and loads again those that are served or have failed. The
+        change is refused if there is no such model."""
+        change = Change()
+        return self._ask(change, lambda: self._reload(name, change))
+
+    @property
+    def configuration(self) -> Mapping[str, ModelConfig]:
+        """The models to serve now, by name."""
+        return self._configs
+
+    def step(self) -> None:
+        """Does what is asked and due now, in this thread: for one that was not started."""
+        self._loop.step()
+
+    def stop(self, timeout: float) -> bool:
+        """Begins nothing more, ends fetches and exports, and waits up to `timeout` seconds
+        for loads under way, which can't be interrupted. True: none is left."""
         end = time.monotonic() + timeout
+        self._crew.stop()
+        self._exporter.cancel()
+        self._loop.stop()
+        self._loop.join(end)
+        return self._crew.load.join(end)
+
+    def _open(self, model: ModelConfig) -> Source | None:
+        """Its source; None: the one that is open will do."""
+        known = self._configs.get(model.name)
+        return None if known is not None and _same_source(known, model) else self._source(model)
+
+    def _source(self, model: ModelConfig) -> Source:
+        return self._open_source(model)
+
+    def _ask(self, change: Change, action: Action) -> Change:
         with self._lock:
-            threads = list(self._threads)
-        for thread in threads:
-            thread.join(max(0.0, end - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+            self._changes.add(change)
+        self._loop.post(action)
+        if self._loop.stopping:
+            change.give_up()
+        return change
 
-    def _work(self, waiting: SimpleQueue[ModelConfig]) -> None:
-        while not self._cancelled.is_set():
-            try:
-                model = waiting.get_nowait()
-            except Empty:
-                return
-            started = time.monotonic()
-            try:
-                outcomes = self._load_model(model)
-            except BaseException as error:  # A panic of the core is no Exception.
-                nothing = ModelVersion(ONLY_VERSION, model.location)
-                outcomes = [self._failed(model, nothing, started, "INTERNAL", repr(error))]
-            self._finished.put(outcomes)
+    # In the thread of the event loop.
 
-    def _load_model(self, model: ModelConfig) -> list[Outcome]:
-        started = time.monotonic()
-        try:
-            wanted = self._policy.wanted(
-                complete_versions(model.location, model.open().versions())
-            )
-        except ModelLoadError as error:
-            nothing = ModelVersion(ONLY_VERSION, model.location)
-            return [self._failed(model, nothing, started, "NOT_FOUND", str(error))]
-        return [self._load_version(model, version) for version in wanted]
+    def _apply(
+        self, models: Sequence[tuple[ModelConfig, Source | None]], change: Change
+    ) -> list[str]:
+        names = {model.name for model, _ in models}
+        touched = [name for name in self._configs if name not in names]
+        for name in touched:
+            self._withdraw(self._models[name])
+        for model, source in models:
+            if self._configs.get(model.name) != model:
+                self._take(model, source, change)
+                touched.append(model.name)
+        change.begin()
+        return touched
 
-    def _load_version(self, model: ModelConfig, version: ModelVersion) -> Outcome:
-        started = time.monotonic()
-        try:
-            path = Path(version.location)
-            path = self._exporter.export(path) if version.needs_export else path
-            options = self._options(model.name, path)
-            self._engine.load(model.name, version.number, str(path), options)
-        except (ModelLoadError, ConfigError) as error:
-            return self._failed(model, version, started, "INVALID_ARGUMENT", str(error))
-        except NativeError as error:
-            return self._failed(model, version, started, None, str(error.args[1]))
-        except Exception as error:  # The others must load whatever this one did.
-            _log.debug("loading %s", model.location, exc_info=True)
-            return self._failed(
-                model, version, started, "INTERNAL", f"{model.location}: {error!r}"
-            )
-        outcome = Outcome(model, version.number, time.monotonic() - started)
-        _log.info(
-            "model %s version %d loaded in %s",
-            model.name,
-            version.number,
-            format_duration(outcome.seconds),
-            extra={"fields": {"model": model.name, "version": version.number, "path": str(path)}},
-        )
-        return outcome
+    def _put(self, config: ModelConfig, source: Source | None, change: Change) -> list[str]:
+        self._take(config, source, change)
+        change.begin()
+        return [config.name]
 
-    def _failed(
-        self,
-        model: ModelConfig,
-        version: ModelVersion,
-        started: float,
-        code: str | None,
-        reason: str,
-    ) -> Outcome:
-        """Records a failure; code None: the engine has already done so itself."""
-        # A path may hold bytes that are no text.
-        reason = reason.encode(errors="backslashreplace").decode()
-        if code is not None:
-            self._engine.fail(model.name, version.number, code, reason)
-        level = logging.DEBUG if self._cancelled.is_set() else logging.ERROR
-        _log.log(
-            level,
-            "model %s version %d can't be served: %s",
-            model.name,
-            version.number,
-            reason,
-            extra={"fields": {"model": model.name, "version": version.number}},
-        )
-        return Outcome(model, version.number, time.monotonic() - started, reason)
+    def _take(self, config: ModelConfig, source: Source | None, change: Change) -> None:
+        name = config.name
+        model = self._models.get(name)
+        self._configs = {**self._configs, name: config}
+        if model is not None and model.leaving is not Leaving.NOT_BEGUN:
+            model.successor = lambda: self._take(config, source, change)
+            change.looks[name] = FIRST_LOOK
+            return
+        if model is None or model.removed:
+            self._engine.declare(name)
+        if model is None:
+            source = source or self._source(config)
+            model = ManagedModel(config, source, self._settings.poll_interval)
+            self._models[name] = model
+        elif model.removed or not _same_source(model.config, config):
+            model.exchange_config(config, source or self._source(config))
+        else:
+            model.exchange_config(config)
+        change.looks[name] = model.looks.ask()
+
+    def _remove(self, name: str, change: Change) -> list[str]:
+        model = self._known(name, change)
+        if model is None:
+            return []
+        self._withdraw(model)
+        change.leaving.add(name)
+        change.begin()
+        return [name]
+
+    def _withdraw(self, model: ManagedModel) -> None:
+        model.withdraw()
+        others = self._configs.items()
+        self._configs = {name: each for name, each in others if name != model.name}
+
+    def _reload(self, name: str, change: Change) -> list[str]:
+        model = self._known(name, change)
+        if model is None:
+            return []
+        # One that takes over from a removed one of its name has not been looked at.
+        change.looks[name] = FIRST_LOOK if model.removed else model.load_again()
+        change.begin()
+        return [name]
+
+    def _known(self, name: str, change: Change) -> ManagedModel | None:
+        if name in self._configs:
+            return self._models[name]
+        text = f"Could not find any versions of model {name}"
+        change.refused = NotFoundError(text, model=name)
+        change.begin()
+        self._drop_complete()
+        return None
+
+    def _attend(self, name: str) -> float | None:
+        model = self._models.get(name)
+        if model is None:
+            return None
+        when = self._attendant.attend(model, self._clock())
+        if model.leaving is Leaving.DONE:
+            self._models.pop(name)
+            for change in list(self._changes):
+                change.gone(name)
+            if model.successor is not None:
+                model.successor()
+                return self._attend(name)
+        for change in list(self._changes):
+            change.look_at(model)
+        self._drop_complete()
+        return when
+
+    def _drop_complete(self) -> None:
+        with self._lock:
+            self._changes = {change for change in self._changes if not change.complete}
+
+    def _end(self) -> None:
+        for model in self._models.values():
+            for version in model.versions.values():
+                version.watcher.cancelled.set()
+        with self._lock:
+            changes, self._changes = self._changes, set()
+        for change in changes:
+            change.give_up()
+
+
+def _same_source(one: ModelConfig, other: ModelConfig) -> bool:
+    return one.path == other.path and one.source is other.source

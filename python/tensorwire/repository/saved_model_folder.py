@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from .source import GRAPH_FILE
@@ -31,14 +31,12 @@ def look_at(folder: str) -> FolderLook:
     # The folder's own name counts: the same files elsewhere are another version.
     lines = [folder, *(f"{name}\0{size}\0{time}" for name, (size, time) in files.items())]
     stamp = hashlib.blake2b("\n".join(lines).encode(errors="surrogateescape"), digest_size=16)
-    return FolderLook(stamp.hexdigest(), _what_is_missing(files))
+    return FolderLook(stamp.hexdigest(), what_is_missing(files))
 
 
-_Files = dict[str, tuple[int, int]]
-"""Sizes and times of files, by their names in the folder."""
-
-
-def _what_is_missing(files: _Files) -> str:
+def what_is_missing(files: Collection[str]) -> str:
+    """Of a SavedModel with files of these names, as in `has no saved_model.pb`; empty:
+    nothing."""
     if GRAPH_FILE not in files:
         return f"has no {GRAPH_FILE}"
     shards = [match for match in map(_SHARD.fullmatch, files) if match]

@@ -8,9 +8,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tensorwire.errors import ModelLoadError
+
+if TYPE_CHECKING:
+    from .stores.cache import StoreCache
 
 GRAPH_FILE = "saved_model.pb"
 """The file that makes a directory a SavedModel."""
@@ -85,8 +88,9 @@ class Source(Protocol):
         """Says that a version which was fetched is no longer served."""
 
 
-def open_source(location: str) -> Source:
-    """The source that a path or a URL means; looks at nothing yet.
+def open_source(location: str, cache: StoreCache | None = None) -> Source:
+    """The source that a path or a URL means; looks at nothing yet. `cache`: where what
+    URLs hold is kept; None: the default one.
 
     Raises ConfigError for a URL that no source can be made of.
     """
@@ -97,7 +101,7 @@ def open_source(location: str) -> Source:
         return LocalSource(path)
     from .stores import open_store
 
-    return open_store(location)
+    return open_store(location, cache)
 
 
 def complete_versions(location: str, offered: Sequence[ModelVersion]) -> list[ModelVersion]:

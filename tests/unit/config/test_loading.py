@@ -10,6 +10,7 @@ from tensorwire.config import MAX_MESSAGE_BYTES, Settings, all_settings, load_co
 from tensorwire.config.loading import ONLY_IN_PROGRAMS
 from tensorwire.config.tree import MAX_REQUESTS
 from tensorwire.errors import ConfigError
+from tensorwire.repository.policy import Specific
 
 
 def test_defaults() -> None:
@@ -40,6 +41,8 @@ def test_defaults() -> None:
         "max_message_bytes": 2147483647,
         "tensor_content": False,
         "default_model": None,
+        "short_health_names": False,
+        "control": True,
     }
     native = json.loads(config.engine.to_native(Path("/tf")))
     # A share of this machine's memory.
@@ -88,9 +91,20 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_MAX_CONNECTION_AGE": "10m",
         "TENSORWIRE_KEEPALIVE_TIME": "none",
         "TENSORWIRE_GRACE": "500ms",
+        "TENSORWIRE_MODEL_CONFIG_FILE": str(batching),
+        "TENSORWIRE_CONFIG_POLL_INTERVAL": "0",
+        "TENSORWIRE_VERSIONS": "1, 3",
+        "TENSORWIRE_POLL_INTERVAL": "10s",
+        "TENSORWIRE_RELOAD_CHANGED": "off",
+        "TENSORWIRE_VERSION_TRANSITION": "resource",
+        "TENSORWIRE_LOAD_THREADS": "2",
+        "TENSORWIRE_MAX_LOAD_RETRIES": "0",
+        "TENSORWIRE_LOAD_RETRY_INTERVAL": "1m",
+        "TENSORWIRE_LISTEN_WHEN": "loaded",
         "TENSORWIRE_MAX_MESSAGE_SIZE": "64MiB",
         "TENSORWIRE_TENSOR_CONTENT": "true",
         "TENSORWIRE_DEFAULT_MODEL": "a",
+        "TENSORWIRE_REMOTE_CONTROL": "off",
         "TENSORWIRE_IO_THREADS": "2",
         "TENSORWIRE_RUNNER_THREADS": "3",
         "TENSORWIRE_INTRA_OP_THREADS": "4",
@@ -109,6 +123,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_DEFAULT_TIMEOUT": "5s",
         "TENSORWIRE_MEASURE_BUDGET": "0",
         "TENSORWIRE_MEASURE_CACHE": "off",
+        "TENSORWIRE_STORE_CACHE": str(tmp_path / "stores"),
+        "TENSORWIRE_STORE_CACHE_SIZE": "50GiB",
         "TENSORWIRE_MAX_BATCH_SIZE": "32",
         "TENSORWIRE_BATCH_TIMEOUT": "2ms",
         "TENSORWIRE_ALLOWED_BATCH_SIZES": "1, 8,32",
@@ -136,6 +152,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     assert config.grace == 0.5
     assert config.listener.max_message_size == 64 * 2**20
     assert config.listener.tensor_content is True
+    assert config.listener.takes_commands is False
     listeners = json.loads(config.listener.to_native())["listeners"]
     assert [(each["kind"], each.get("protocols"), bool(each["tls"])) for each in listeners] == [
         ("tcp", "all", True),
@@ -148,8 +165,16 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     assert connections.max_connections == 30
     assert (connections.max_connection_age, connections.keepalive_time) == (600.0, None)
     assert json.loads(config.version_options("m", tmp_path))["check_method_name"] is True
+    life = config.lifecycle
+    assert (life.model_config_file, life.config_poll_interval) == (batching, 0.0)
+    assert (life.versions, life.poll_interval) == (Specific(frozenset({1, 3})), 10.0)
+    assert (life.reload_changed, life.version_transition) == (False, "resource")
+    assert (life.load_threads, life.max_load_retries) == (2, 0)
+    assert (life.load_retry_interval, life.listen_when) == (60.0, "loaded")
     assert config.engine.op_library == (library,)
     assert config.engine.tensorflow_dir == tmp_path
+    assert config.stores.store_cache == tmp_path / "stores"
+    assert config.stores.store_cache_size == 50 * 2**30
     assert (config.log.log_format, config.log.log_level) == ("json", "debug")
     native = json.loads(config.engine.to_native(tmp_path, b"\x10\x01"))
     assert native["limits"] == {"requests": 10, "rows": 20, "bytes": 2**20}
@@ -294,3 +319,26 @@ def test_the_cache_is_where_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache = load_config(environ={}).engine.measuring.measure_cache
     assert cache == tmp_path / "tensorwire"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "::1"}, True),
+        ({"host": "127.9.9.9"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "::"}, False),
+        ({"host": "example.org"}, False),
+        ({"host": "0.0.0.0", "port": "off", "unix_socket": "@mine"}, True),
+        ({"host": "0.0.0.0", "port": "off", "rest_port": 0, "unix_socket": "@mine"}, False),
+        ({"host": "0.0.0.0", "remote_control": True}, True),
+        ({"remote_control": "off"}, False),
+    ],
+)
+def test_only_this_machine_may_change_the_models_unless_said_otherwise(
+    settings: dict[str, object], expected: bool
+) -> None:
+    config = load_config(settings, {})
+    assert json.loads(config.listener.to_native())["control"] is expected

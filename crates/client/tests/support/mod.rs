@@ -96,6 +96,7 @@ pub(crate) fn options(retries: u32) -> ChannelOptions {
         retry_initial_backoff: Duration::from_millis(1),
         retry_max_backoff: Duration::from_millis(10),
         max_message_bytes: 1 << 24,
+        tls: None,
         user_agent: "test".to_owned(),
     }
 }

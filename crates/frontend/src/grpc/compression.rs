@@ -14,7 +14,7 @@ pub(super) const ACCEPTED: HeaderValue = HeaderValue::from_static("identity,gzip
 
 /// How a call's messages are compressed, where their flag says that they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
+pub(crate) enum Compression {
     /// None was announced.
     Identity,
     /// gzip.
@@ -41,7 +41,7 @@ impl Compression {
 
     /// The message itself; an error if it is more than `limit` bytes, found before
     /// more than those are made.
-    pub(super) fn decompress(self, message: &[u8], limit: usize) -> Result<Bytes, ServeError> {
+    pub(crate) fn decompress(self, message: &[u8], limit: usize) -> Result<Bytes, ServeError> {
         match self {
             Self::Identity => Err(ServeError::internal(
                 "the message is marked as compressed, but no grpc-encoding says how",

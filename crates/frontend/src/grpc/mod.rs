@@ -7,6 +7,8 @@ mod body;
 pub(crate) use body::RequestBody;
 
 mod compression;
+pub(crate) use compression::Compression;
+
 mod message;
 mod message_stream;
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use engine::Permit;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -14,9 +15,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::pages;
+use super::{HeldPage, pages};
 use crate::app::App;
 use crate::lifetime::finish;
+use crate::rest;
+use crate::shared_stream::SharedStream;
 use crate::traffic::InFlight;
 
 /// How long a connection may be idle, or take to send a request's head: longer than the
@@ -29,14 +32,18 @@ const HEAD_BYTES: usize = 64 << 10;
 
 /// Serves a connection until the client closes it, or until the drain or its age, when it
 /// finishes the request it has and closes.
-pub(crate) async fn serve<S>(stream: S, app: Rc<App>) -> Result<(), hyper::Error>
+pub(crate) async fn serve<S>(
+    stream: S,
+    socket: SharedStream,
+    app: Rc<App>,
+) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let watched = Rc::clone(&app);
     let service = service_fn(move |request| {
-        let app = Rc::clone(&app);
-        async move { Ok::<_, Infallible>(answer(&app, request).await) }
+        let (app, socket) = (Rc::clone(&app), socket.clone());
+        async move { Ok::<_, Infallible>(answer(&app, request, socket).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -53,24 +60,36 @@ where
     connection.await
 }
 
-async fn answer(app: &App, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(
+    app: &Rc<App>,
+    request: Request<Incoming>,
+    socket: SharedStream,
+) -> Response<Full<Bytes>> {
     let in_flight = app.traffic.begin_request();
-    let (head, _body) = request.into_parts();
-    pages::answer(app, &head).await.map(|page| {
-        Full::new(Bytes::from_owner(HeldPage {
+    let (head, body) = request.into_parts();
+    let HeldPage { page, permit } = if rest::is_rest(head.uri.path()) {
+        rest::answer(app, head, body, Some(socket)).await
+    } else {
+        HeldPage::free(pages::answer(app, &head).await)
+    };
+    page.map(|page| {
+        Full::new(Bytes::from_owner(OpenPage {
             page,
             _in_flight: in_flight,
+            _permit: permit,
         }))
     })
 }
 
-/// A page that counts as in flight until the last of it has left.
-struct HeldPage {
+/// A page that counts as in flight, with its share of the limits, until the last of it has
+/// left.
+struct OpenPage {
     page: Bytes,
     _in_flight: InFlight,
+    _permit: Option<Permit>,
 }
 
-impl AsRef<[u8]> for HeldPage {
+impl AsRef<[u8]> for OpenPage {
     fn as_ref(&self) -> &[u8] {
         &self.page
     }

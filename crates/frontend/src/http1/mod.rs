@@ -8,4 +8,4 @@ pub(crate) use connection::serve;
 pub(crate) mod pages;
 
 mod responder;
-pub(crate) use responder::HttpResponder;
+pub(crate) use responder::{HeldPage, HttpResponder};

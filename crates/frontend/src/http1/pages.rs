@@ -1,4 +1,4 @@
-//! The pages there are for plain HTTP, of any version: `/metrics`.
+//! The pages there are for plain HTTP, of any version, beside the REST API.
 
 use std::sync::Arc;
 
@@ -8,18 +8,21 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use crate::app::App;
 use crate::metrics::{self, Metrics};
+use crate::rest::health;
 
 /// Longest part of a path that an error repeats, in characters.
 const PATH_LIMIT: usize = 200;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Answers a request that is none of gRPC, whatever its body. The answer's body is empty
 /// for HEAD; its length is in the headers in any case.
 pub(crate) async fn answer(app: &App, head: &Parts) -> Response<Bytes> {
     let mut response = match (head.uri.path(), &head.method) {
         ("/metrics", &Method::GET | &Method::HEAD) => metrics_page(app).await,
-        ("/metrics", method) => not_allowed(method),
+        ("/healthz", &Method::GET | &Method::HEAD) => health::alive(),
+        ("/readyz", &Method::GET | &Method::HEAD) => health::ready(app),
+        (path @ ("/metrics" | "/healthz" | "/readyz"), method) => not_allowed(path, method),
         (path, _) => nothing_at(path),
     };
     let length = HeaderValue::from(response.body().len());
@@ -43,8 +46,8 @@ async fn metrics_page(app: &App) -> Response<Bytes> {
     }
 }
 
-fn not_allowed(method: &Method) -> Response<Bytes> {
-    let message = format!("/metrics answers GET and HEAD, not {method}");
+fn not_allowed(path: &str, method: &Method) -> Response<Bytes> {
+    let message = format!("{path} answers GET and HEAD, not {method}");
     let mut response = failure(StatusCode::METHOD_NOT_ALLOWED, &message);
     response
         .headers_mut()
@@ -54,8 +57,10 @@ fn not_allowed(method: &Method) -> Response<Bytes> {
 
 fn nothing_at(path: &str) -> Response<Bytes> {
     let path: String = path.chars().take(PATH_LIMIT).collect();
-    let message =
-        format!("there is nothing at {path}; over HTTP there is /metrics, over gRPC more");
+    let message = format!(
+        "there is nothing at {path}; over HTTP there are /v1/models, /metrics, /healthz and \
+         /readyz, over gRPC more"
+    );
     failure(StatusCode::NOT_FOUND, &message)
 }
 

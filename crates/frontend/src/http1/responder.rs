@@ -1,14 +1,15 @@
 //! Answering one request of plain HTTP, of either version, once its model has run.
 
-use std::task::{Context, Poll, Waker};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Permit, lost};
-use http::{Response, StatusCode};
+use engine::{Kind, Permit, ServeError, lost};
+use http::Response;
 use tokio::sync::oneshot;
 
-use super::pages;
-use crate::grpc::Responder;
+use crate::rest::status;
+use crate::shared_stream::SharedStream;
 
 /// A page, and what its request holds of the limits until the page has been sent.
 pub(crate) struct HeldPage {
@@ -16,45 +17,59 @@ pub(crate) struct HeldPage {
     pub(crate) permit: Option<Permit>,
 }
 
-/// The right to answer one request. Dropped unanswered, as a panic does it, it answers
-/// 500.
-#[allow(dead_code, reason = "the REST services make it")]
-pub(crate) struct HttpResponder(Option<Way>);
-
-#[allow(dead_code, reason = "the REST services make it")]
-enum Way {
-    Http2(Responder),
-    /// To the task of the connection, which waits for it.
-    Http1(oneshot::Sender<HeldPage>),
+impl HeldPage {
+    /// A page whose request holds nothing.
+    pub(crate) fn free(page: Response<Bytes>) -> Self {
+        Self { page, permit: None }
+    }
 }
 
-#[allow(dead_code, reason = "the REST services make it")]
+/// The right to answer one request. Dropped unanswered, as a panic does it, it answers
+/// 500; 499 if the client has gone away.
+pub(crate) struct HttpResponder {
+    page: Option<oneshot::Sender<HeldPage>>,
+    socket: Option<SharedStream>,
+    /// Looks at the socket; made when somebody waits for that.
+    watch: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    gone: bool,
+}
+
 impl HttpResponder {
-    /// For a request over HTTP/2.
-    pub(crate) fn http2(responder: Responder) -> Self {
-        Self(Some(Way::Http2(responder)))
-    }
-
-    /// For a request over HTTP/1.1: the receiver gets the page, whatever happens, and is
-    /// dropped when the client goes away.
-    pub(crate) fn http1() -> (Self, oneshot::Receiver<HeldPage>) {
+    /// The receiver gets the page, whatever happens; whoever drops it says that the client
+    /// has gone away. If `socket` is given, the client also has when it closed its side.
+    pub(crate) fn new(socket: Option<SharedStream>) -> (Self, oneshot::Receiver<HeldPage>) {
         let (sender, receiver) = oneshot::channel();
-        (Self(Some(Way::Http1(sender))), receiver)
+        let responder = Self {
+            page: Some(sender),
+            socket,
+            watch: None,
+            gone: false,
+        };
+        (responder, receiver)
     }
 
-    /// Whether the client has gone away or given up.
+    /// Whether nobody waits for the page any more.
     pub(crate) fn is_gone(&mut self) -> bool {
-        self.poll_gone(&mut Context::from_waker(Waker::noop()))
-            .is_ready()
+        self.gone || self.page.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
     /// Ready when the client has gone away or given up.
     pub(crate) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
-            Some(Way::Http2(responder)) => responder.poll_gone(context),
-            Some(Way::Http1(sender)) => sender.poll_closed(context),
-            None => Poll::Ready(()),
+        let Some(page) = &mut self.page else {
+            return Poll::Ready(());
+        };
+        if page.poll_closed(context).is_ready() {
+            return Poll::Ready(());
         }
+        if let Some(socket) = self.socket.take() {
+            self.watch = Some(Box::pin(async move { socket.closed_by_peer().await }));
+        }
+        let Some(watch) = &mut self.watch else {
+            return Poll::Pending;
+        };
+        let seen = watch.as_mut().poll(context);
+        self.gone = seen.is_ready();
+        seen
     }
 
     /// Answers. A client that has gone away is no error.
@@ -63,19 +78,23 @@ impl HttpResponder {
     }
 
     fn answer(&mut self, held: HeldPage) {
-        match self.0.take() {
-            Some(Way::Http2(responder)) => responder.show_held(held.page, held.permit),
-            Some(Way::Http1(sender)) => drop(sender.send(held)),
-            None => {}
+        if let Some(page) = self.page.take() {
+            // An error means that nobody waits.
+            let _ = page.send(held);
         }
     }
 }
 
 impl Drop for HttpResponder {
     fn drop(&mut self) {
-        if self.0.is_some() {
-            let page = pages::failure(StatusCode::INTERNAL_SERVER_ERROR, lost().message());
-            self.answer(HeldPage { page, permit: None });
+        if self.page.is_some() {
+            let error = if self.gone {
+                let message = "the client closed the connection before it had its answer";
+                ServeError::new(Kind::Cancelled, message)
+            } else {
+                lost()
+            };
+            self.answer(HeldPage::free(status::failure(&error)));
         }
     }
 }
@@ -88,7 +107,7 @@ mod tests {
 
     #[test]
     fn dropped_unanswered_it_still_answers() {
-        let (responder, mut page) = HttpResponder::http1();
+        let (responder, mut page) = HttpResponder::new(None);
         drop(responder);
         let held = page.try_recv().unwrap();
         assert_eq!(held.page.status(), StatusCode::INTERNAL_SERVER_ERROR);
@@ -97,7 +116,7 @@ mod tests {
 
     #[test]
     fn knows_that_nobody_waits() {
-        let (mut responder, page) = HttpResponder::http1();
+        let (mut responder, page) = HttpResponder::new(None);
         assert!(!responder.is_gone());
         drop(page);
         assert!(responder.is_gone());

@@ -67,7 +67,7 @@ pub(super) fn spec_of(model: &ServedModel, signature: usize) -> ModelSpec<'_> {
 pub(crate) struct ExampleWriter(Reader);
 
 impl ExampleWriter {
-    /// The method whose messages come and go.
+    /// The method whose reply it writes.
     pub(super) fn method(&self) -> InferenceMethod {
         match self.0.method() {
             Method::Classify => InferenceMethod::Classify,

@@ -20,6 +20,9 @@ use crate::grpc::{self, Frame, Replies};
 /// The name of the server as a whole.
 const SERVER: &str = "";
 
+/// What TensorFlow Serving calls its services here.
+const SHORT_NAMES: [&str; 2] = ["ModelService", "PredictionService"];
+
 /// Answers Check.
 pub(crate) fn check(app: &App, message: Bytes) -> Result<Frame, ServeError> {
     let request = decode(message)?;
@@ -87,10 +90,15 @@ async fn report(
 /// The status of a service or a model; `None` for a name that is neither.
 fn status(app: &App, service: &str) -> Option<ServingStatus> {
     let registry = &app.engine.registry;
+    let is_short = app.short_health_names && SHORT_NAMES.contains(&service);
     let answers = if service == SERVER || SERVICES.contains(&service) {
         registry.all_available()
+    } else if let Some(answers) = registry.is_available(service) {
+        answers
+    } else if is_short {
+        registry.all_available()
     } else {
-        registry.is_available(service)?
+        return None;
     };
     Some(if answers && !app.drain.has_begun() {
         ServingStatus::Serving

@@ -76,16 +76,9 @@ pub(crate) enum ReplyTo {
     /// To a gRPC call.
     Grpc(Responder, Writer),
     /// To a request of plain HTTP.
-    #[expect(dead_code, reason = "the REST services make it")]
     Http(HttpResponder, Box<dyn WritePage>),
     /// Into the reply to several calls.
     Part(Part),
-}
-
-impl From<Part> for ReplyTo {
-    fn from(part: Part) -> Self {
-        Self::Part(part)
-    }
 }
 
 impl ReplyTo {
@@ -228,6 +221,11 @@ impl Pending {
             Recording::begin(call, None)
         };
         Self::recorded(reply_to, call, (received, wants_timings), recording)
+    }
+
+    /// For `call`, one of several with one reply, which is kept as a whole if at all.
+    pub(super) fn part(part: Part, call: &Call, told: (usize, bool)) -> Self {
+        Self::recorded(ReplyTo::Part(part), call, told, None)
     }
 
     fn recorded(

@@ -22,11 +22,12 @@ pub(crate) mod health;
 pub(crate) mod reflection;
 
 /// Every service that routes lead to, as health and reflection list them.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
     "prediction_service.PredictionService",
     "tensorflow.serving.ModelService",
     "tensorflow.serving.PredictionService",
+    "tensorwire.ModelRepository",
 ];

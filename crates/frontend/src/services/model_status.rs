@@ -1,7 +1,7 @@
 //! `tensorflow.serving.ModelService/GetModelStatus`: the state of a model's versions.
 
 use bytes::Bytes;
-use engine::{ServeError, VersionStatus};
+use engine::{ModelSelector, ServeError, VersionStatus};
 use wire::proto::serving::{
     GetModelStatusRequest, GetModelStatusResponse, ModelVersionStatus, StatusProto,
 };
@@ -15,8 +15,16 @@ pub(crate) fn answer(app: &App, message: Bytes) -> Result<Frame, ServeError> {
     let request: GetModelStatusRequest =
         grpc::decode(message, "tensorflow.serving.GetModelStatusRequest")?;
     let selector = selector(request.model_spec.as_ref())?;
+    Frame::of(&read(app, selector)?)
+}
+
+/// The states of the versions that are meant, newest first.
+pub(crate) fn read(
+    app: &App,
+    selector: ModelSelector<'_>,
+) -> Result<GetModelStatusResponse, ServeError> {
     let versions = app.engine.registry.status(selector)?;
-    Frame::of(&GetModelStatusResponse {
+    Ok(GetModelStatusResponse {
         model_version_status: versions.iter().map(to_proto).collect(),
     })
 }

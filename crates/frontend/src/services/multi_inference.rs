@@ -138,17 +138,17 @@ fn start(app: &Rc<App>, received: Received, calls: Vec<ExampleCall>) {
     let Some(first) = calls.first() else {
         return;
     };
-    let message = (InferenceMethod::MultiInference, &received.message);
-    let recording = Recording::begin(first, Some(message));
+    let method = InferenceMethod::MultiInference;
+    let recording = Recording::begin(first, Some((method, &received.message)));
     let model = Arc::clone(first.model());
-    let parts = Together::parts(received.responder, model, readers, recording);
+    let parts = Together::parts((received.responder, recording), model, readers);
     for (index, (call, part)) in calls.into_iter().zip(parts).enumerate() {
         if part.is_gone() {
             return;
         }
         // The message is one, and its bytes count once.
-        let received = if index == 0 { bytes } else { 0 };
-        let pending = Pending::new(part.into(), &call, received, wants_timings);
+        let told = (if index == 0 { bytes } else { 0 }, wants_timings);
+        let pending = Pending::part(part, &call, told);
         inference::run(app, call, pending);
     }
 }

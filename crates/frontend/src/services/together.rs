@@ -22,13 +22,13 @@ pub(super) struct Together(RefCell<State>);
 struct State {
     /// None once all is said.
     responder: Option<Responder>,
+    /// If the request is to be kept.
+    recording: Option<Box<Recording>>,
     model: Arc<ServedModel>,
     /// One for each call, in the order of the reply.
     results: Vec<Option<(usize, ExampleResult)>>,
     /// What the calls that are done hold of the limits, until the reply has been sent.
     permit: Option<Permit>,
-    /// If the request is to be kept.
-    recording: Option<Box<Recording>>,
     /// Those that wait for the client to go away.
     waiting: Vec<Waker>,
 }
@@ -45,17 +45,16 @@ impl Together {
     /// The calls' parts in the reply of `responder`, one for each reader; `recording`: if the
     /// request is to be kept.
     pub(super) fn parts(
-        responder: Responder,
+        (responder, recording): (Responder, Option<Box<Recording>>),
         model: Arc<ServedModel>,
         readers: Vec<Reader>,
-        recording: Option<Box<Recording>>,
     ) -> impl Iterator<Item = Part> {
         let together = Rc::new(Self(RefCell::new(State {
             responder: Some(responder),
+            recording,
             model,
             results: readers.iter().map(|_| None).collect(),
             permit: None,
-            recording,
             waiting: Vec::new(),
         })));
         let part = move |(index, reader)| Part {
@@ -104,8 +103,8 @@ impl Part {
             Ok(None) => drop(count.written(&ended, None, 0)),
             Ok(Some(mut frame)) => {
                 if let Some(recording) = state.recording.take() {
-                    let share = || frame.share();
-                    recording.keep(&state.model, count.arrived, share, Vec::new());
+                    let pieces = || frame.share();
+                    recording.keep(&state.model, count.arrived, pieces, Vec::new());
                 }
                 let told = count.written(&ended, None, frame.message_bytes());
                 let permit = state.permit.take();

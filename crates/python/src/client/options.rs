@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::{CallOptions, ChannelOptions, MetadataValue, UserMetadata};
+use client::{CallOptions, ChannelOptions, MetadataValue, Pem, Tls, TlsOptions, UserMetadata};
 use pyo3::prelude::*;
 use serde::Deserialize;
 
@@ -20,7 +20,44 @@ struct Options {
     retry_initial_backoff: f64,
     retry_max_backoff: f64,
     max_message_bytes: usize,
+    tls: Option<TlsSettings>,
     user_agent: String,
+}
+
+/// A channel's TLS as the JSON has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsSettings {
+    ca: Option<PemText>,
+    certificate: Option<PemText>,
+    key: Option<PemText>,
+    server_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PemText {
+    text: String,
+    source: String,
+}
+
+impl From<PemText> for Pem {
+    fn from(pem: PemText) -> Self {
+        Self {
+            text: pem.text,
+            source: pem.source,
+        }
+    }
+}
+
+fn tls(settings: TlsSettings) -> PyResult<Tls> {
+    let identity = settings.certificate.zip(settings.key);
+    Tls::new(&TlsOptions {
+        ca: settings.ca.map(Pem::from),
+        identity: identity.map(|(certificate, key)| (certificate.into(), key.into())),
+        server_name: settings.server_name,
+    })
+    .map_err(|error| native_error(&error))
 }
 
 /// Reads a channel's options.
@@ -38,6 +75,7 @@ pub(crate) fn channel_options(json: &str) -> PyResult<ChannelOptions> {
         retry_initial_backoff: duration("retry_initial_backoff", options.retry_initial_backoff)?,
         retry_max_backoff: duration("retry_max_backoff", options.retry_max_backoff)?,
         max_message_bytes: options.max_message_bytes,
+        tls: options.tls.map(tls).transpose()?,
         user_agent: options.user_agent,
     })
 }

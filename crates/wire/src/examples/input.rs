@@ -13,7 +13,7 @@ const EXAMPLES: u32 = 1;
 const CONTEXT: u32 = 2;
 
 /// What an example takes beside its bytes: its handle here, and TensorFlow's.
-const HANDLE_BYTES: usize = size_of::<Bytes>() + 24;
+pub(crate) const HANDLE_BYTES: usize = size_of::<Bytes>() + 24;
 
 /// The examples of a request; all of it views of its message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! as the bytes that came, never decoded, and results are written from tensors.
 
 mod input;
+pub(crate) use input::HANDLE_BYTES;
 pub use input::{ExampleInput, TooLarge};
 
 mod request;

@@ -7,6 +7,7 @@ use super::column::base64;
 use super::members::{Members, SIGNATURE_NAME};
 use super::refusal::{Refusal, RestError, invalid, type_name};
 use super::scanner::{Number, Scanner};
+use crate::examples::{HANDLE_BYTES, TooLarge};
 use crate::proto::tensorflow::feature::Kind;
 use crate::proto::tensorflow::{BytesList, Example, Feature, FloatList, Int64List};
 
@@ -18,9 +19,7 @@ const EXAMPLES: &str = "examples";
 pub struct ExamplesBody {
     /// The signature's name; empty where none is given.
     pub signature_name: String,
-    /// The encoded context, if there is one.
-    pub context: Option<Bytes>,
-    /// The encoded examples, without the context.
+    /// The encoded examples, with the context in each.
     pub examples: Vec<Bytes>,
 }
 
@@ -28,18 +27,19 @@ pub struct ExamplesBody {
 ///
 /// A feature is a value or a list of values of one kind: numbers with a fraction or an
 /// exponent are floats, others and bools are 64-bit integers, strings and
-/// `{"b64": "..."}` are bytes.
-pub fn parse_examples(body: &Bytes) -> Result<ExamplesBody, RestError> {
-    read(body).map_err(|refusal| *refusal)
+/// `{"b64": "..."}` are bytes. The examples may take `limit` bytes of memory in all.
+pub fn parse_examples(body: &Bytes, limit: usize) -> Result<ExamplesBody, RestError> {
+    read(body, limit).map_err(|refusal| *refusal)
 }
 
-fn read(body: &Bytes) -> Result<ExamplesBody, Refusal> {
+fn read(body: &Bytes, limit: usize) -> Result<ExamplesBody, Refusal> {
     let members = Members::find(body, [SIGNATURE_NAME, CONTEXT, EXAMPLES])?;
     let signature_name = members.signature_name()?;
     let context = members
         .get(CONTEXT)
         .map(|mut context| read_example(&mut context))
-        .transpose()?;
+        .transpose()?
+        .unwrap_or_default();
     let Some(mut scanner) = members.get(EXAMPLES) else {
         return Err(
             members.refuse("When method is classify, key 'examples' is expected and was not found")
@@ -52,20 +52,30 @@ fn read(body: &Bytes) -> Result<ExamplesBody, Refusal> {
         return Err(members.refuse("'examples' value is an empty array"));
     }
     let mut examples = Vec::new();
+    let mut needed = 0_usize;
     loop {
-        examples.push(read_example(&mut scanner)?);
+        let example = read_example(&mut scanner)?;
+        needed = needed.saturating_add(context.len() + example.len() + HANDLE_BYTES);
+        if needed > limit {
+            return Err(Box::new(RestError::TooLarge(TooLarge {
+                examples: examples.len() + 1,
+                needed,
+                limit,
+            })));
+        }
+        // Which is how protobuf merges the two.
+        examples.push([&context[..], &example].concat().into());
         if !scanner.list_goes_on()? {
             break;
         }
     }
     Ok(ExamplesBody {
         signature_name,
-        context,
         examples,
     })
 }
 
-fn read_example(scanner: &mut Scanner<'_>) -> Result<Bytes, Refusal> {
+fn read_example(scanner: &mut Scanner<'_>) -> Result<Vec<u8>, Refusal> {
     let first = scanner.peek();
     if first != b'{' {
         return Err(invalid(format!(
@@ -87,7 +97,7 @@ fn read_example(scanner: &mut Scanner<'_>) -> Result<Bytes, Refusal> {
             }
         }
     }
-    Ok(example.encode_to_vec().into())
+    Ok(example.encode_to_vec())
 }
 
 fn read_feature(scanner: &mut Scanner<'_>, name: &str) -> Result<Feature, Refusal> {

@@ -17,8 +17,36 @@ static MESSAGES: LazyLock<Option<DescriptorPool>> =
 
 /// The states of a model's versions.
 pub fn status_json(status: &GetModelStatusResponse) -> Result<Vec<u8>, RestError> {
+    print(&status_message(status)?)
+}
+
+/// Every model with the states of its versions.
+pub fn models_json(models: &[(String, GetModelStatusResponse)]) -> Result<Vec<u8>, RestError> {
+    let model = |(name, status): &(String, GetModelStatusResponse)| {
+        Ok(Model {
+            name: name.clone(),
+            status: status_message(status)?,
+        })
+    };
+    let models = models.iter().map(model).collect::<Result<_, RestError>>()?;
+    print(&Models { models })
+}
+
+#[derive(Serialize)]
+struct Models {
+    models: Vec<Model>,
+}
+
+#[derive(Serialize)]
+struct Model {
+    name: String,
+    #[serde(flatten)]
+    status: Mapped,
+}
+
+fn status_message(status: &GetModelStatusResponse) -> Result<Mapped, RestError> {
     let name = "tensorflow.serving.GetModelStatusResponse";
-    print(&Mapped::read(name, status.encode_to_vec().into())?)
+    Mapped::read(name, status.encode_to_vec().into())
 }
 
 /// A model's version and its signatures, given as an encoded `SignatureDefMap`.

@@ -20,10 +20,10 @@ mod outputs;
 pub use outputs::{write_columns, write_rows};
 
 mod results;
-pub use results::{write_classifications, write_regressions};
+pub use results::write_result;
 
 mod messages;
-pub use messages::{metadata_json, status_json};
+pub use messages::{metadata_json, models_json, status_json};
 
 mod refusal;
 pub use refusal::RestError;

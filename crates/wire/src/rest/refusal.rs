@@ -1,5 +1,7 @@
 //! Why a body can't be taken, or a reply can't be written.
 
+use crate::examples::TooLarge;
+
 use super::scanner::{Scanner, Syntax};
 
 /// Longest piece of a body that an error quotes, in bytes.
@@ -14,6 +16,9 @@ pub enum RestError {
     /// The type of a tensor has no form in JSON here.
     #[error("{0}")]
     Unimplemented(String),
+    /// The examples of a request would take more memory than they may.
+    #[error(transparent)]
+    TooLarge(TooLarge),
 }
 
 /// The same, small enough to be passed on from value to value.
@@ -25,6 +30,7 @@ impl RestError {
         match self {
             Self::Invalid(message) => format!("INVALID_ARGUMENT: {message}"),
             Self::Unimplemented(message) => format!("UNIMPLEMENTED: {message}"),
+            Self::TooLarge(problem) => format!("RESOURCE_EXHAUSTED: {problem}"),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::proto::tensorflow::feature::Kind;
 
 fn refusal(text: &str) -> String {
     let body = Bytes::copy_from_slice(text.as_bytes());
-    parse_examples(&body).unwrap_err().to_string()
+    parse_examples(&body, 1000).unwrap_err().to_string()
 }
 
 fn one(features: &str) -> String {
@@ -23,7 +23,7 @@ fn features_by_the_kind_of_their_values() {
             {"f": [1.5, 2e0, NaN], "i": [1, -2, true, false], "b": ["x", {"b64": "/w=="}],
              "none": [], "twice": 1, "twice": "s"}, {}]}"#,
     );
-    let read = parse_examples(&body).unwrap();
+    let read = parse_examples(&body, 1000).unwrap();
     assert_eq!(read.signature_name, "c");
     let features = |bytes: &Bytes| {
         Example::decode(bytes.clone())
@@ -32,8 +32,6 @@ fn features_by_the_kind_of_their_values() {
             .unwrap_or_default()
             .feature
     };
-    let context = features(read.context.as_ref().unwrap());
-    assert!(matches!(&context["k"].kind, Some(Kind::Int64List(list)) if list.value == [7]));
     assert_eq!(read.examples.len(), 2);
     let first = features(&read.examples[0]);
     assert!(
@@ -47,7 +45,8 @@ fn features_by_the_kind_of_their_values() {
     assert!(
         matches!(&first["twice"].kind, Some(Kind::BytesList(list)) if list.value == [&b"s"[..]])
     );
-    assert!(features(&read.examples[1]).is_empty());
+    assert!(matches!(&first["k"].kind, Some(Kind::Int64List(list)) if list.value == [7]));
+    assert_eq!(features(&read.examples[1]).len(), 1);
 }
 
 #[test]
@@ -113,4 +112,11 @@ fn what_is_refused() {
     ] {
         assert_eq!(one(features), problem);
     }
+}
+
+#[test]
+fn a_context_is_not_copied_to_any_number_of_examples() {
+    let context = "x".repeat(300);
+    let text = format!(r#"{{"context": {{"c": "{context}"}}, "examples": [{{}}, {{}}, {{}}]}}"#);
+    assert!(refusal(&text).starts_with("3 examples with their context take 1"));
 }

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use tensor::{DType, Shape, Tensor};
 
 use super::super::{
-    metadata_json, status_json, write_classifications, write_columns, write_regressions, write_rows,
+    metadata_json, models_json, status_json, write_columns, write_result, write_rows,
 };
 use super::{floats, strings};
+use crate::examples::{Classes, ExampleResult, Values};
 use crate::proto::serving::{
-    Class, ClassificationResult, Classifications, GetModelStatusResponse, ModelVersionStatus,
-    Regression, RegressionResult, SignatureDefMap, StatusProto,
+    GetModelStatusResponse, ModelVersionStatus, SignatureDefMap, StatusProto,
 };
 use crate::proto::tensorflow::{SignatureDef, TensorInfo, tensor_info};
 
@@ -143,28 +143,20 @@ fn outputs_that_are_no_rows() {
 
 #[test]
 fn results() {
-    let class = |label: &str, score| Class {
-        label: label.into(),
-        score,
-    };
-    let result = ClassificationResult {
-        classifications: vec![
-            Classifications {
-                classes: vec![class("a", 0.5), class("", 2.0)],
-            },
-            Classifications::default(),
-        ],
-    };
+    let labels = strings(&[2, 2], &[b"a", b"", b"\xff", b"b"]);
+    let scores = floats(&[2, 2], &[0.5, 2.0, 1.0, f32::INFINITY]);
+    let classes = Classes::new(Some(&labels), Some(&scores), 2).unwrap();
     assert_eq!(
-        text(write_classifications(&result)),
-        r#"{"results":[[["a",0.5],["",2.0]],[]]}"#
+        text(write_result(&ExampleResult::Classes(classes))),
+        r#"{"results":[[["a",0.5],["",2.0]],[[{"b64":"/w=="},1.0],["b",Infinity]]]}"#
     );
-    let result = RegressionResult {
-        regressions: [3.0, f32::NAN].map(|value| Regression { value }).into(),
-    };
-    assert_eq!(text(write_regressions(&result)), r#"{"results":[3.0,NaN]}"#);
-    assert!(write_classifications(&ClassificationResult::default()).is_err());
-    assert!(write_regressions(&RegressionResult::default()).is_err());
+    let values = Values::new(&floats(&[2, 1], &[3.0, f32::NAN]), 2).unwrap();
+    assert_eq!(
+        text(write_result(&ExampleResult::Values(values))),
+        r#"{"results":[3.0,NaN]}"#
+    );
+    let none = Values::new(&floats(&[0], &[]), 0).unwrap();
+    assert!(write_result(&ExampleResult::Values(none)).is_err());
 }
 
 #[test]
@@ -181,6 +173,20 @@ fn status() {
         "   \"status\": {\n    \"error_code\": \"OK\",\n    \"error_message\": \"\"\n   }\n  }\n ]\n}\n",
     );
     assert_eq!(text(status_json(&status)), wanted);
+    let models = text(models_json(&[
+        ("m".into(), status),
+        ("n".into(), GetModelStatusResponse::default()),
+    ]));
+    let read: Value = serde_json::from_str(&models).unwrap();
+    assert_eq!(read["models"][0]["name"], "m");
+    assert_eq!(
+        read["models"][0]["model_version_status"][0]["version"],
+        "123"
+    );
+    assert_eq!(
+        read["models"][1],
+        json!({"name": "n", "model_version_status": []})
+    );
 }
 
 #[test]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tensorwire.errors import ConfigError
 
-from . import values
-
 _BEGIN = "-----BEGIN "
+
+PemSource = str | bytes | os.PathLike[str]
+"""A file's path, or PEM text."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,19 @@ class Pem:
 
     @classmethod
     def parse(cls, value: Any) -> Pem:
-        """From a file's path, or from PEM text."""
+        """From a file's path, or from PEM text; ValueError for what is neither."""
         if isinstance(value, cls):
             return value
         if isinstance(value, bytes):
             value = value.decode("ascii", "replace")
+        if not isinstance(value, (str, os.PathLike)):
+            raise ValueError("it is neither a path nor PEM text")
         if isinstance(value, str) and _BEGIN in value:
             return cls(None, value)
-        return cls(values.file(value))
+        path = Path(value).expanduser().absolute()
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}")
+        return cls(path)
 
     def to_native(self, setting: str) -> dict[str, str]:
         """As the core takes it, with the name that messages have for it.

@@ -1,0 +1,79 @@
+//! From a call to a command and back. The I/O thread waits for nothing: each command has a
+//! task of its own.
+
+use std::future::{pending, poll_fn};
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::{BufMut, Bytes};
+use engine::{Kind, ServeError};
+use tokio::sync::oneshot;
+use wire::Sink;
+
+use super::CommandQueue;
+use super::command::Outcome;
+use super::queue::stopping;
+use crate::app::App;
+use crate::drain::begun;
+use crate::grpc::{Frame, Received, Responder};
+
+/// Answers a gRPC call of a control plane's method.
+pub(crate) fn answer(app: &Rc<App>, received: Received, method: &'static str) {
+    let Received {
+        call,
+        message,
+        responder,
+    } = received;
+    let begin = || {
+        let deadline = call.clock()?.deadline;
+        Ok((queue(app)?.push(method, message, false)?, deadline))
+    };
+    match begin() {
+        Err(error) => responder.fail(&error),
+        Ok((outcome, deadline)) => {
+            tokio::task::spawn_local(wait(Rc::clone(app), (outcome, deadline), responder));
+        }
+    }
+}
+
+/// The way to the control plane, if it is open to callers.
+fn queue(app: &App) -> Result<&CommandQueue, ServeError> {
+    app.control.as_ref().ok_or_else(|| {
+        ServeError::new(
+            Kind::PermissionDenied,
+            "this server does not let its models be changed from outside; start it with \
+             --remote-control on to allow it",
+        )
+    })
+}
+
+/// Answers when the control plane does. A command goes on when its caller has waited long
+/// enough, has gone away, or is sent away because the server stops.
+async fn wait(
+    app: Rc<App>,
+    (outcome, deadline): (oneshot::Receiver<Outcome>, Option<Instant>),
+    mut responder: Responder,
+) {
+    let timeout = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            None => pending().await,
+        }
+    };
+    let outcome = tokio::select! {
+        biased;
+        outcome = outcome => outcome.unwrap_or_else(|_lost| Err(stopping())),
+        () = timeout => Err(ServeError::deadline_exceeded(
+            "the deadline passed before it was done; it goes on",
+        )),
+        () = begun(app.drain.subscribe()) => Err(stopping()),
+        () = poll_fn(|context| responder.poll_gone(context)) => return,
+    };
+    responder.finish(outcome.and_then(|message| frame(&message)));
+}
+
+fn frame(message: &Bytes) -> Result<Frame, ServeError> {
+    Frame::new((message.len(), 0), |segments| {
+        segments.buffer().put_slice(message);
+    })
+}

@@ -1,0 +1,14 @@
+//! Requests that change which models there are: taken off the wire here, put into a queue,
+//! and answered by the control plane, which is not in this crate and may take minutes.
+
+mod command;
+pub use command::Command;
+
+mod methods;
+pub(crate) use methods::method_at;
+
+mod queue;
+pub(crate) use queue::CommandQueue;
+
+mod answer;
+pub(crate) use answer::answer;

@@ -1,0 +1,94 @@
+"""When models are looked for, loaded, tried again and exchanged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tensorwire.repository.policy import Latest, VersionPolicy, parse_policy
+
+from . import values
+from .setting import setting
+
+TRANSITIONS = ("availability", "resource")
+"""How one version follows another: the new one is loaded before the old one is unloaded, so
+that there is always one (and for a while the memory of both is used), or after it."""
+
+LISTEN_WHEN = ("first", "loaded")
+
+MAX_RETRIES = 1_000_000
+
+
+def _policy(value: Any) -> VersionPolicy:
+    if isinstance(value, str) and "," in value:
+        return parse_policy([int(part) for part in values.listed(value, ",")])
+    return parse_policy(value)
+
+
+@dataclass(frozen=True)
+class LifecycleConfig:
+    """How versions come and go while the server runs."""
+
+    HEADING: ClassVar[str] = "Models"
+
+    model_config_file: Path | None = setting(
+        None,
+        values.optional(values.file),
+        "File with the models to serve in TensorFlow Serving's text format (ModelServerConfig); "
+        "followed while the server runs.",
+    )
+    config_poll_interval: float = setting(
+        1.0,
+        values.duration,
+        "How often a file that says which models to serve is looked at for changes; 0: once.",
+        shown="1s",
+    )
+    versions: VersionPolicy = setting(
+        Latest(),
+        _policy,
+        "Versions served of a model that says nothing else: latest, a number of latest ones, "
+        "all, or a list such as 3,5 (a single one: 3,).",
+        shown="latest",
+    )
+    poll_interval: float = setting(
+        1.0,
+        values.duration,
+        "How often models are looked at for new versions; 0: once.",
+        shown="1s",
+    )
+    # Made by a function: as a flag it takes a value, off too.
+    reload_changed: bool = setting(
+        lambda: True,
+        values.flag,
+        "Load a version again whose files have been exchanged: on or off.",
+        shown="on",
+    )
+    version_transition: str = setting(
+        "availability",
+        values.one_of(*TRANSITIONS),
+        "Load a new version before the old one is unloaded (availability), or after it, which "
+        "takes less memory and leaves a gap (resource).",
+    )
+    load_threads: int = setting(
+        0,
+        values.whole_number(values.MAX_THREADS),
+        "Most models that load at once; 0: one a core, at least 4.",
+    )
+    max_load_retries: int = setting(
+        5,
+        values.whole_number(MAX_RETRIES),
+        "How often a version that failed to load is tried again while its files stay the same.",
+    )
+    load_retry_interval: float = setting(
+        5.0,
+        values.duration,
+        "Time before the first such try; it doubles with each, up to a minute.",
+        shown="5s",
+    )
+    listen_when: str = setting(
+        "first",
+        values.one_of(*LISTEN_WHEN),
+        "Open the port at first, with health saying when models are ready, or when they are "
+        "loaded.",
+    )

@@ -1,0 +1,25 @@
+"""`tensorwire-model-server`: TensorFlow Serving's command line, as settings of the server
+that `tensorwire serve` runs. `main` is the program.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program. Its exit status: 0, 255 for flags or a start that failed, 130 if it
+    was interrupted while it started."""
+    try:
+        from .program import run
+
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return _INTERRUPTED
+
+
+__all__ = ["main"]

@@ -1,0 +1,119 @@
+"""The program: its usage text, its version, and a server that starts, fails and ends as
+TensorFlow Serving's does, but for the end, which is polite."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from tensorwire import __version__
+from tensorwire.config import ServeConfig, load_config
+from tensorwire.errors import TensorWireError
+from tensorwire.logs import configure_logs
+from tensorwire.model import open_engine
+from tensorwire.repository.model_config import ModelConfig
+from tensorwire.server import Server, Watcher
+from tensorwire.server import run as run_server
+
+from .command_line import CommandLine, read, usage
+from .failure import status_of
+from .settings import DEFAULTS, config_of, tell_without_effect
+
+_log = logging.getLogger("tensorwire.model_server")
+
+FAILED = 255
+"""Its exit status for everything that goes wrong, -1 in TensorFlow Serving's source."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command line. Returns an exit status where no server was started; else the
+    process ends with the server."""
+    line = read(arguments)
+    program = Path(sys.argv[0]).name
+    if line.wants_usage:
+        for fault in line.faults:
+            _print(fault, error=True)
+        _print(usage(program), end="")
+        return FAILED
+    try:
+        if line.is_on("version"):
+            return _print_version()
+        for argument in line.unknown:
+            _print(f"unknown argument: {argument}")
+        if line.unknown:
+            _print(usage(program), end="")
+        _serve(line)
+    except TensorWireError as error:
+        return _failed(status_of(error), str(error))
+    except OSError as error:
+        return _failed("UNKNOWN", str(error))
+    except Exception as error:  # A fault of ours still ends in one line.
+        return _failed("INTERNAL", f"{type(error).__name__}: {error}")
+
+
+def _serve(line: CommandLine) -> NoReturn:
+    logs = load_config(defaults=DEFAULTS).log
+    # Before the flags are looked at: what has no effect is told in the log.
+    configure_logs(logs.log_format, logs.log_level)
+    config = config_of(line)
+    tell_without_effect(line)
+    server = Server.from_config(_models(line, config), config)
+    try:
+        run_server(server, _Teller())
+    except TensorWireError as error:
+        _exit(_failed(status_of(error), str(error)))
+    _exit(0)
+
+
+def _models(line: CommandLine, config: ServeConfig) -> list[ModelConfig]:
+    """The one model of the flags, where no file lists others."""
+    if config.lifecycle.model_config_file is not None:
+        return []
+    return [ModelConfig(line.text("model_name"), line.text("model_base_path"))]
+
+
+class _Teller(Watcher):
+    """Says that it serves, in the words that tools wait for."""
+
+    def listening(self, server: Server) -> None:
+        for place in server.places:
+            if place.kind == "rest_port":
+                # Whatever address it is at, as there.
+                _log.info("Exporting HTTP/REST API at:localhost:%d ...", place.port)
+                _log.info("Entering the event loop ...")
+            elif place.kind == "unix_socket":
+                _log.info("Running gRPC ModelServer at UNIX socket %s ...", place.bound)
+            else:
+                _log.info("Running gRPC ModelServer at %s ...", place.bound)
+
+
+def _print_version() -> int:
+    version = open_engine(load_config(defaults=DEFAULTS).engine).tensorflow_version
+    _print(f"TensorFlow ModelServer: {__version__}+tensorwire\nTensorFlow Library: {version}")
+    return 0
+
+
+def _failed(status: str, reason: str) -> int:
+    _print(f"Failed to start server. Error: {status}: {reason}")
+    return FAILED
+
+
+def _print(text: str, *, end: str = "\n", error: bool = False) -> None:
+    # Whoever reads this may have gone; that changes nothing.
+    with contextlib.suppress(OSError):
+        stream = sys.stderr if error else sys.stdout
+        stream.write(text + end)
+        stream.flush()
+
+
+def _exit(status: int) -> NoReturn:
+    """At once: an ordinary exit would wait for loads and runs that can't be interrupted."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)

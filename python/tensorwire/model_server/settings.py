@@ -1,0 +1,162 @@
+"""Turns TensorFlow Serving's flags into the settings of `tensorwire serve`: there is one
+server, and one tree that says what it does."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tensorwire.config import Batching, ServeConfig, load_config
+from tensorwire.config.values import MAX_DURATION_SECONDS
+
+from .command_line import CommandLine
+from .failure import invalid
+from .files import named_file
+from .flags import FLAGS, cores
+from .network import channel_settings, network_settings
+
+_log = logging.getLogger("tensorwire.model_server")
+
+DEFAULTS: Mapping[str, Any] = {
+    # Every network, where `tensorwire serve` is for this machine alone.
+    "host": "0.0.0.0",  # noqa: S104 (as TensorFlow Serving does)
+    "port": 8500,
+    # Tools look for words in the log's lines.
+    "log_format": "text",
+    "listen_when": "loaded",
+    "load_retry_interval": 60.0,
+    "config_poll_interval": 0.0,
+}
+"""What TensorFlow Serving does where no flag says otherwise. Variables of the environment go
+before it, and flags before them."""
+
+MAX_RETRIES = 1_000_000
+
+_BATCHING = {"max_batch_size": 1000, "batch_timeout_micros": 0, "max_enqueued_batches": 10}
+"""TensorFlow Serving's parameters where a file does not say them."""
+
+
+def config_of(line: CommandLine, environ: Mapping[str, str] | None = None) -> ServeConfig:
+    """The tree that these flags mean. What has no effect is told in a line each.
+
+    Raises StartError or ConfigError for what can't be.
+    """
+    environ = os.environ if environ is None else environ
+    given = network_settings(line)
+    given |= _lifecycle(line) | _session(line) | _batching(line) | _serving(line)
+    _, more = channel_settings(line, ServeConfig().listener.connections)
+    config = load_config(given | more, environ, DEFAULTS)
+    listener = config.listener
+    connections, _ = channel_settings(line, listener.connections)
+    listener = dataclasses.replace(listener, connections=connections)
+    return dataclasses.replace(config, listener=listener)
+
+
+def tell_without_effect(line: CommandLine) -> None:
+    """One log line for each flag that was given to no effect."""
+    for flag in FLAGS:
+        # The profiler is asked for by what is its default.
+        asks = line.changed(flag.name) or (
+            flag.name == "enable_profiler" and line.given.get(flag.name) is True
+        )
+        if asks and not flag.is_effective:
+            _log.warning("--%s has no effect: %s", flag.name, flag.description)
+
+
+def _lifecycle(line: CommandLine) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    file = named_file(line, "model_config_file")
+    if file is not None:
+        settings["model_config_file"] = file
+    elif not line.text("model_base_path"):
+        raise invalid(
+            "Both server_options.model_base_path and server_options.model_config_file are empty!"
+        )
+    given = line.given
+    if "model_config_file_poll_wait_seconds" in given:
+        wait = line.number("model_config_file_poll_wait_seconds")
+        settings["config_poll_interval"] = _duration(wait)
+    if "file_system_poll_wait_seconds" in given:
+        settings["poll_interval"] = _duration(line.number("file_system_poll_wait_seconds"))
+    if "num_load_threads" in given:
+        settings["load_threads"] = line.number("num_load_threads")
+    if "max_num_load_retries" in given:
+        # A negative number becomes a huge one there.
+        retries = line.number("max_num_load_retries")
+        settings["max_load_retries"] = MAX_RETRIES if retries < 0 else min(retries, MAX_RETRIES)
+    if "load_retry_interval_micros" in given:
+        micros = line.number("load_retry_interval_micros")
+        settings["load_retry_interval"] = _duration(micros / 1e6)
+    return settings
+
+
+def _duration(seconds: float) -> float:
+    """Below zero means not at all, as zero does here."""
+    return min(max(0.0, float(seconds)), MAX_DURATION_SECONDS)
+
+
+def _session(line: CommandLine) -> dict[str, Any]:
+    every = line.number("tensorflow_session_parallelism")
+    inside = line.number("tensorflow_intra_op_parallelism")
+    between = line.number("tensorflow_inter_op_parallelism")
+    if every > 0 and inside > 0 and between > 0:
+        raise invalid(
+            "--tensorflow_session_parallelism says what --tensorflow_intra_op_parallelism and "
+            "--tensorflow_inter_op_parallelism say: give that one or those two"
+        )
+    settings: dict[str, Any] = {}
+    if inside or every:
+        settings["intra_op_threads"] = inside or every
+    if between or every:
+        settings["inter_op_threads"] = between or every
+    file = named_file(line, "tensorflow_session_config_file")
+    if file is not None:
+        settings["session_config_file"] = file
+    if line["per_process_gpu_memory_fraction"]:
+        settings["gpu_memory_fraction"] = line["per_process_gpu_memory_fraction"]
+    settings |= _compilation(line)
+    settings["saved_model_tags"] = line.text("saved_model_tags")
+    return settings
+
+
+def _compilation(line: CommandLine) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    cpu, gpu = (f"xla_{each}_compilation_enabled" for each in ("cpu", "gpu"))
+    if cpu in line.given or gpu in line.given:
+        settings["xla"] = line.is_on(cpu) or ("gpu" if line.is_on(gpu) else False)
+    precision = line.text("mixed_precision")
+    if precision not in ("", "bfloat16"):
+        raise invalid(f"--mixed_precision can't be {precision!r}: it is bfloat16 or nothing")
+    if precision:
+        settings["mixed_precision"] = precision
+    return settings
+
+
+def _batching(line: CommandLine) -> dict[str, Any]:
+    parameters = named_file(line, "batching_parameters_file")
+    if not line.is_on("enable_batching"):
+        if parameters is not None:
+            raise invalid(
+                "server_options.batching_parameters_file is set without setting "
+                "server_options.enable_batching to true."
+            )
+        return {"batching": Batching.off()} if "enable_batching" in line.given else {}
+    given = Batching() if parameters is None else Batching.from_file(parameters)
+    usual = {**_BATCHING, "num_batch_threads": cores()}
+    missing = {name: value for name, value in usual.items() if getattr(given, name) is None}
+    return {
+        "batching": given.with_values(**missing),
+        "enable_per_model_batching_parameters": line.is_on("enable_per_model_batching_parameters"),
+    }
+
+
+def _serving(line: CommandLine) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if "grpc_max_threads" in line.given:
+        settings["max_requests"] = line.number("grpc_max_threads")
+    if "enable_serialization_as_tensor_content" in line.given:
+        settings["tensor_content"] = line.is_on("enable_serialization_as_tensor_content")
+    return settings

@@ -1,0 +1,249 @@
+"""What is begun for a model when something has changed or a time has come, and what the
+results of it change. All of it in the event loop's thread, but for the jobs themselves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensorwire.config.lifecycle import LifecycleConfig
+from tensorwire.errors import ModelLoadError
+from tensorwire.units import format_duration
+
+from .crew import Crew
+from .event_loop import EventLoop
+from .loading import Failure, Loader, Look, look
+from .managed_model import Leaving, ManagedModel
+from .managed_version import Doing, ManagedVersion, same_content
+from .model_config import ModelConfig
+from .reports import tell_failure, tell_loaded, tell_removed, tell_trouble, tell_unloaded
+from .source import ONLY_VERSION, FetchWatcher, ModelVersion, Source, complete_versions
+from .transition import Rules, next_steps
+
+LONGEST_RETRY_SECONDS = 60.0
+"""Pauses between tries grow up to this, unless even the first is longer."""
+
+
+CANCELLED = Failure(None, "it is no longer wanted")
+
+
+@dataclass(frozen=True)
+class LoadJob:
+    """A version to load, as it was when that was begun."""
+
+    config: ModelConfig
+    source: Source
+    offer: ModelVersion
+    watcher: FetchWatcher
+
+
+class Attendant:
+    """Attends to models, one call at a time."""
+
+    def __init__(
+        self, loader: Loader, settings: LifecycleConfig, loop: EventLoop, crew: Crew
+    ) -> None:
+        self._loader = loader
+        self._engine = loader.engine
+        self._settings = settings
+        self._loop = loop
+        self._crew = crew
+
+    def attend(self, model: ManagedModel, now: float) -> float | None:
+        """Begins what can be begun. When to come again; None: when something changes."""
+        if model.removed:
+            self._begin_removal(model)
+            return None
+        self._move_labels(model)
+        if model.looks.is_due(now):
+            self._begin_look(model)
+        transition = model.config.transition or self._settings.version_transition
+        rules = Rules(transition, self._settings.max_load_retries, now, model.labels.held)
+        steps = next_steps(model.versions.values(), rules)
+        for version in steps.load:
+            self._begin_load(model, version)
+        for version in steps.unload if model.may_unload else ():
+            self._begin_unload(model, version)
+        model.forget_gone()
+        return model.next_time(now)
+
+    def _move_labels(self, model: ManagedModel) -> None:
+        unwanted = model.labels.unwanted
+        if model.move_labels():
+            self._engine.set_labels(model.name, dict(model.labels.labels))
+        if model.labels.unwanted != unwanted and model.looks.ended > 0:
+            for label, number in model.labels.unwanted.items():
+                reason = f"version {number}, which label {label} is to point at, is not served"
+                tell_trouble(model.name, reason)
+
+    # Looking.
+
+    def _begin_look(self, model: ManagedModel) -> None:
+        model.looks.begin()
+        source, location = model.source, model.location
+
+        def job() -> None:
+            found = look(source, location)
+            self._loop.post(lambda: self._looked(model, source, found))
+
+        self._crew.look.run(job)
+
+    def _looked(self, model: ManagedModel, source: Source, found: Look) -> list[str]:
+        if model.source is not source or model.removed:
+            return []
+        settled = True
+        if found.error is None:
+            settled = model.see(found.versions, reload_changed=self._settings.reload_changed)
+            self._note_look(model, _why_nothing(model, found.versions))
+        else:
+            if found.is_empty:
+                model.see((), reload_changed=True)
+            self._note_look(model, found.error)
+        model.end_look(self._loop.now(), found.seconds, settled=settled)
+        return [model.name]
+
+    def _note_look(self, model: ManagedModel, error: str | None) -> None:
+        """Takes what is wrong with the source, tells it once, and shows it as the failure of
+        a version where there is no other."""
+        known, model.look_error = model.look_error, error
+        if error is None:
+            if model.failed_look_is_shown and ONLY_VERSION not in model.versions:
+                self._engine.forget(model.name, ONLY_VERSION)
+            model.failed_look_is_shown = False
+        elif model.is_served and error != known:
+            tell_trouble(model.name, error)
+        elif not model.versions and not (model.failed_look_is_shown and error == known):
+            self._engine.fail(model.name, ONLY_VERSION, "NOT_FOUND", error)
+            model.failed_look_is_shown = True
+            tell_failure(model.name, ONLY_VERSION, error)
+
+    # Loading.
+
+    def _begin_load(self, model: ManagedModel, version: ManagedVersion) -> None:
+        version.doing = Doing.LOADING
+        version.forced = False
+        version.watcher = FetchWatcher()
+        if version.served is None:
+            self._engine.start(model.name, version.number)
+        load = LoadJob(model.config, model.source, version.offer, version.watcher)
+
+        def job() -> None:
+            started = time.monotonic()
+            found = self._loader.fetch(load.source, load.offer, load.watcher)
+            seconds = time.monotonic() - started
+            self._loop.post(lambda: self._fetched(version, load, found, seconds))
+
+        self._crew.fetch.run(job)
+
+    def _fetched(
+        self, version: ManagedVersion, load: LoadJob, found: Path | Failure, seconds: float
+    ) -> list[str]:
+        if isinstance(found, Failure):
+            return self._loaded(version, load, found, seconds)
+        path = found
+
+        def job() -> None:
+            started = time.monotonic()
+            result: Failure | None = CANCELLED
+            if not load.watcher.cancelled.is_set():
+                result = self._loader.load(load.config, load.offer, path)
+            in_all = seconds + time.monotonic() - started
+            self._loop.post(lambda: self._loaded(version, load, result, in_all))
+
+        self._crew.load.run(job)
+        return []
+
+    def _loaded(
+        self, version: ManagedVersion, load: LoadJob, failure: Failure | None, seconds: float
+    ) -> list[str]:
+        name = load.config.name
+        version.doing = Doing.NOTHING
+        version.seconds = seconds
+        if failure is None:
+            before, version.served = version.served, load.offer
+            if before is not None and not same_content(before, load.offer):
+                self._crew.fetch.run(lambda: self._release(name, load.source, before))
+            version.forget_failures()
+            tell_loaded(name, version)
+        elif not load.watcher.cancelled.is_set():
+            self._failed(name, version, failure)
+        elif version.served is None:
+            # It may be shown as one that is to be loaded.
+            self._engine.unload(name, version.number)
+            self._engine.forget(name, version.number)
+        return [name]
+
+    def _failed(self, name: str, version: ManagedVersion, failure: Failure) -> None:
+        if failure.code is not None and version.served is None:
+            self._engine.fail(name, version.number, failure.code, failure.reason)
+        version.error = reason = failure.reason
+        version.failures += 1
+        if version.failures <= self._settings.max_load_retries:
+            first = self._settings.load_retry_interval
+            # The exponent is bounded for the sake of the number alone.
+            pause = min(first * 2 ** min(version.failures - 1, 30), LONGEST_RETRY_SECONDS)
+            pause = max(first, pause)
+            version.retry_at = self._loop.now() + pause
+            reason = f"{reason}; tried again in {format_duration(pause)}"
+        tell_failure(name, version.number, reason)
+
+    # Unloading.
+
+    def _begin_removal(self, model: ManagedModel) -> None:
+        """Has the engine drop all of it at once: health must not wait for what is left."""
+        waits = model.leaving is Leaving.HELD_UP and model.is_busy
+        if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
+            return
+        model.leaving = Leaving.UNDER_WAY
+        served = [each.served for each in model.versions.values() if each.served is not None]
+
+        def job() -> None:
+            self._engine.remove(model.name)
+            for version in served:
+                self._release(model.name, model.source, version)
+            self._loop.post(lambda: self._removed(model))
+
+        self._crew.unload(job)
+
+    def _removed(self, model: ManagedModel) -> list[str]:
+        # A load that ended after the engine was told has made a new entry there.
+        model.leaving = Leaving.HELD_UP if model.is_busy else Leaving.DONE
+        if model.leaving is Leaving.DONE:
+            tell_removed(model.name)
+        return [model.name]
+
+    def _begin_unload(self, model: ManagedModel, version: ManagedVersion) -> None:
+        version.doing = Doing.UNLOADING
+        name, source, served = model.name, model.source, version.served
+
+        def job() -> None:
+            self._engine.unload(name, version.number)
+            if served is not None:
+                self._release(name, source, served)
+            self._loop.post(lambda: self._unloaded(name, version))
+
+        self._crew.unload(job)
+
+    def _release(self, name: str, source: Source, version: ModelVersion) -> None:
+        try:
+            source.release(version)
+        except Exception as error:  # A source of somebody's own may raise anything.
+            tell_trouble(name, f"its source failed to release a version: {error!r}")
+
+    def _unloaded(self, name: str, version: ManagedVersion) -> list[str]:
+        version.doing = Doing.NOTHING
+        version.served = None
+        tell_unloaded(name, version)
+        return [name]
+
+
+def _why_nothing(model: ManagedModel, versions: Sequence[ModelVersion]) -> str | None:
+    """Why none of the versions seen can be loaded; None: one can."""
+    try:
+        complete_versions(model.location, versions)
+    except ModelLoadError as error:
+        return str(error)
+    return None

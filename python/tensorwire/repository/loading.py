@@ -1,0 +1,147 @@
+"""The work that the reconciler has done in threads: a look at a source, a version fetched and
+loaded. Nothing here knows why.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tensorwire._core import NativeError
+from tensorwire.errors import ConfigError, ModelLoadError
+
+from .model_config import ModelConfig
+from .source import FetchWatcher, ModelVersion, NoVersionsError, Source
+
+_log = logging.getLogger("tensorwire.repository")
+
+
+class LoadingEngine(Protocol):
+    """The part of `_core.Engine` that the models' life needs."""
+
+    def declare(self, name: str) -> None:
+        """Says that a model is wanted; health waits for it."""
+
+    def start(self, name: str, version: int) -> None:
+        """Says that a version is wanted, and not loading yet."""
+
+    def load(self, name: str, version: int, path: str, options: str) -> None:
+        """Loads a SavedModel directory; NativeError if it can't. What was available under
+        this number goes on answering until then."""
+
+    def unload(self, name: str, version: int) -> bool:
+        """Takes a version out of service, and frees it after its last request."""
+
+    def set_labels(self, name: str, labels: dict[str, int]) -> None:
+        """Has a model's labels point at these versions, all at once."""
+
+    def fail(self, name: str, version: int, code: str, message: str) -> None:
+        """Records that a version ended with this error."""
+
+    def forget(self, name: str, version: int) -> bool:
+        """Drops the entry of a version that has ended."""
+
+    def remove(self, name: str) -> bool:
+        """Drops a model at once, so that health waits for it no more, and frees its
+        versions after their last requests."""
+
+
+VersionOptions = Callable[[ModelConfig, Path], str]
+"""The options of a version, by its model and its folder, as the engine takes them;
+ConfigError if the folder says what can't be."""
+
+
+class Exporter(Protocol):
+    """Turns what the engine can't load into what it can."""
+
+    def export(self, path: Path) -> Path:
+        """The SavedModel directory made from `path`; ModelLoadError if it can't."""
+
+    def cancel(self) -> None:
+        """Ends exports under way."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at a source found."""
+
+    versions: Sequence[ModelVersion]
+    error: str | None
+    """Why there is nothing to choose from; None: there is."""
+
+    is_empty: bool
+    """It could be seen that there is no version, and not only nothing be seen."""
+
+    seconds: float
+
+
+def look(source: Source, location: str) -> Look:
+    """Looks; never raises."""
+    started = time.monotonic()
+    versions: Sequence[ModelVersion] = ()
+    error, is_empty = None, False
+    try:
+        versions = source.versions()
+        is_empty = not versions
+        error = f"{location} has no versions" if is_empty else None
+    except ModelLoadError as failure:
+        error, is_empty = str(failure), isinstance(failure, NoVersionsError)
+    except Exception as failure:  # A source of somebody's own may raise what it likes.
+        _log.debug("looking at %s", location, exc_info=True)
+        error = f"{location} can't be looked at: {failure!r}"
+    return Look(versions, error and _as_text(error), is_empty, time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a version can't be served."""
+
+    code: str | None
+    """gRPC's name of the error; None: the engine has recorded it itself."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Fetches and loads versions."""
+
+    engine: LoadingEngine
+    exporter: Exporter
+    options: VersionOptions
+
+    def fetch(
+        self, source: Source, version: ModelVersion, watcher: FetchWatcher
+    ) -> Path | Failure:
+        """The version's local path; never raises."""
+        try:
+            return source.fetch(version, watcher)
+        except ModelLoadError as error:
+            return Failure("UNAVAILABLE", _as_text(str(error)))
+        except BaseException as error:
+            _log.debug("fetching %s", version.location, exc_info=True)
+            return Failure("INTERNAL", _as_text(f"{version.location}: {error!r}"))
+
+    def load(self, model: ModelConfig, version: ModelVersion, path: Path) -> Failure | None:
+        """Loads it from there; None: it is available. Never raises."""
+        try:
+            folder = self.exporter.export(path) if version.needs_export else path
+            options = self.options(model, folder)
+            self.engine.load(model.name, version.number, str(folder), options)
+        except (ModelLoadError, ConfigError) as error:
+            return Failure("INVALID_ARGUMENT", _as_text(str(error)))
+        except NativeError as error:
+            return Failure(None, _as_text(str(error.args[1])))
+        except BaseException as error:  # A panic of the core is no Exception.
+            _log.debug("loading %s", path, exc_info=True)
+            return Failure("INTERNAL", _as_text(f"{path}: {error!r}"))
+        return None
+
+
+def _as_text(reason: str) -> str:
+    # A path may hold bytes that are no text.
+    return reason.encode(errors="backslashreplace").decode()

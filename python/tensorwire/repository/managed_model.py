@@ -1,0 +1,261 @@
+"""What the reconciler knows of one model: what it is told, what was seen of its source, and
+its versions. Changed by the reconciler's thread alone; starts nothing itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from .labels import LabelMoves, move_labels
+from .look_schedule import LookSchedule
+from .managed_version import Doing, ManagedVersion, same_content
+from .model_config import ModelConfig
+from .policy import Specific
+from .source import ONLY_VERSION, ModelVersion, Source
+
+_log = logging.getLogger("tensorwire.repository")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one version."""
+
+    model: ModelConfig
+    version: int
+    seconds: float
+    """What loading took, an export included."""
+
+    error: str | None = None
+    """Why it is not served; None: it is."""
+
+
+class Leaving(Enum):
+    """How far a removed model is. Once that has begun, it does not come back."""
+
+    NOT_BEGUN = "not begun"
+    UNDER_WAY = "under way"
+    HELD_UP = "held up"
+    """By a load that can't be interrupted."""
+    DONE = "done"
+
+
+class ManagedModel:
+    """One model."""
+
+    def __init__(self, config: ModelConfig, source: Source, interval: float) -> None:
+        self.config = config
+        self.source = source
+        self.removed = False
+        """It is no longer wanted."""
+
+        self.leaving = Leaving.NOT_BEGUN
+        self.successor: Callable[[], None] | None = None
+        """Takes the name once this model is gone."""
+
+        self.versions: dict[int, ManagedVersion] = {}
+        self.labels = LabelMoves()
+        self.look_error: str | None = None
+        self.failed_look_is_shown = False
+        """The engine has an entry for a version that stands for the failed look."""
+
+        self._interval = interval
+        self.looks = LookSchedule(interval)
+        self.take_all = True
+        """The next look takes what is complete without waiting for it to be quiet."""
+
+        self._seen: dict[int, ModelVersion] = {}
+        self._offered: list[ModelVersion] = []
+        """What may be chosen from, as the last look left it."""
+
+        self._missing: list[int] = []
+        self._unload_after = 0
+        """The look until which nothing is unloaded: what is wanted may turn out otherwise."""
+
+        self._load_again_at: int | None = None
+        """The look after which everything is loaded again."""
+
+    def exchange_config(self, config: ModelConfig, source: Source | None = None) -> None:
+        """It is told this from now on; `source`: if its versions come from elsewhere then."""
+        before, self.config = self.config, config
+        self.removed = False
+        self.take_all = True
+        if source is not None:
+            self._exchange_source(source)
+        self._unload_after = self.looks.ask()
+        if (before.batching, before.options) != (config.batching, config.options):
+            for version in self.versions.values():
+                version.force()
+        self.choose()
+
+    def withdraw(self) -> None:
+        """It is wanted no more."""
+        self.removed = True
+        self.successor = None
+        self.choose()
+
+    def load_again(self) -> int:
+        """Wants what is offered loaded again, after a look; its number."""
+        self.take_all = True
+        self._load_again_at = self.looks.ask()
+        return self._load_again_at
+
+    def end_look(self, now: float, seconds: float, *, settled: bool) -> None:
+        """A look has ended that took so long."""
+        self.looks.end(now, seconds, settled=settled)
+        if self._load_again_at is not None and self.looks.ended >= self._load_again_at:
+            self._load_again_at = None
+            for version in self.versions.values():
+                version.force()
+
+    def _exchange_source(self, source: Source) -> None:
+        # A look under way counts no more.
+        begun = self.looks.begun
+        self.source = source
+        self.looks = LookSchedule(self._interval)
+        self.looks.begun = self.looks.ended = begun
+        self._seen = {}
+
+    def see(self, versions: Sequence[ModelVersion], *, reload_changed: bool) -> bool:
+        """Takes what a look saw. False: something was changing, and is to be looked at
+        again soon."""
+        settled = True
+        offered = []
+        for version in versions:
+            known = self.versions.get(version.number)
+            served = None if known is None else known.served
+            before = self._seen.get(version.number)
+            quiet = self.take_all or (before is not None and same_content(before, version))
+            if not version.incomplete and quiet:
+                keep = not reload_changed and served is not None
+                kept = served if keep and served and _same_place(served, version) else None
+                offered.append(kept or version)
+            else:
+                settled = False
+                if served is not None:
+                    # It is being exchanged; what was loaded of it answers meanwhile.
+                    offered.append(served)
+        self._seen = {version.number: version for version in versions}
+        self.take_all = False
+        if offered or not versions:
+            self._offered = offered
+            self.choose()
+        return settled
+
+    def choose(self) -> None:
+        """Says of each version whether it is wanted, by the policy."""
+        policy = self.config.policy
+        wanted = {} if self.removed else {e.number: e for e in policy.wanted(self._offered)}
+        for version in self.versions.values():
+            version.wanted = version.number in wanted
+            if not version.wanted:
+                version.watcher.cancelled.set()
+        for number, offer in wanted.items():
+            if number in self.versions:
+                self.versions[number].take_offer(offer)
+            else:
+                self.versions[number] = ManagedVersion(offer)
+        self._tell_missing()
+
+    def _tell_missing(self) -> None:
+        policy = self.config.policy
+        missing = policy.missing(self._offered) if isinstance(policy, Specific) else []
+        if missing and missing != self._missing:
+            numbers = ", ".join(map(str, missing))
+            _log.warning("model %s: %s has no version %s", self.name, self.location, numbers)
+        self._missing = missing
+
+    def move_labels(self) -> bool:
+        """Lets labels point where they can. True: some of them moved."""
+        before = self.labels.labels
+        served = [each.number for each in self.versions.values() if each.served is not None]
+        targets = {} if self.removed else self.config.labels
+        self.labels = move_labels(targets, before, served, self.wanted_numbers)
+        return self.labels.labels != before
+
+    def forget_gone(self) -> list[int]:
+        """Drops versions that are neither wanted nor there; their numbers."""
+        gone = [
+            number
+            for number, each in self.versions.items()
+            if not each.wanted and each.served is None and each.doing is Doing.NOTHING
+        ]
+        for number in gone:
+            del self.versions[number]
+        return gone
+
+    def next_time(self, now: float) -> float | None:
+        """When there is something to do for it; None: when something changes."""
+        times = [
+            each.retry_at
+            for each in self.versions.values()
+            if each.wanted and each.doing is Doing.NOTHING and each.retry_at > now
+        ]
+        if self.looks.next is not None and not self.removed:
+            times.append(self.looks.next)
+        return min(times, default=None)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.config.name
+
+    @property
+    def location(self) -> str:
+        """Where it is, for people."""
+        return self.config.location
+
+    @property
+    def wanted_numbers(self) -> list[int]:
+        """The versions wanted, highest first."""
+        return sorted(
+            (each.number for each in self.versions.values() if each.wanted), reverse=True
+        )
+
+    @property
+    def may_unload(self) -> bool:
+        """What is wanted was chosen with an eye on the source."""
+        return self.looks.ended >= self._unload_after
+
+    @property
+    def is_busy(self) -> bool:
+        """Something is under way with one of its versions."""
+        return any(each.doing is not Doing.NOTHING for each in self.versions.values())
+
+    @property
+    def is_served(self) -> bool:
+        """One of its versions answers."""
+        return any(each.served is not None for each in self.versions.values())
+
+    def is_decided(self, look: int, lasting: int | None) -> bool:
+        """Whether what came of a change is known: its look is made, and each version wanted
+        is served or was tried. `lasting`, if retries count: there is a version that is
+        served, or each that is wanted has failed more than so many times."""
+        if self.looks.ended < look:
+            return False
+        wanted = [each for each in self.versions.values() if each.wanted]
+        if lasting is None:
+            return all(each.is_answered for each in wanted)
+        if not wanted:
+            return False
+        ready = any(each.served is not None for each in wanted)
+        return ready or all(each.failures > lasting for each in wanted)
+
+    def outcomes(self) -> list[Outcome]:
+        """What came of each version wanted, highest first; of a model that has none, one
+        with the reason."""
+        if not self.wanted_numbers:
+            reason = self.look_error or f"{self.location} has no version {self.config.policy}"
+            return [Outcome(self.config, ONLY_VERSION, 0.0, reason)]
+        versions = [self.versions[number] for number in self.wanted_numbers]
+        return [
+            Outcome(self.config, each.number, each.seconds, each.error)
+            for each in versions
+            if each.served is not None or each.error is not None
+        ]
+
+
+def _same_place(one: ModelVersion, other: ModelVersion) -> bool:
+    return one.location == other.location

@@ -1,0 +1,179 @@
+"""TensorFlow Serving's `ModelServerConfig`: the models it lists, and back. Refusals have
+TensorFlow Serving's codes and words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tensorwire.config.request_log import as_logging_config, request_log_of
+from tensorwire.config.text_proto import read_text_proto
+from tensorwire.errors import ConfigError
+from tensorwire.messages import message_type, new_message
+
+from .model_config import ModelConfig
+from .policy import All, Latest, Specific, VersionPolicy
+
+PLATFORM = "tensorflow"
+"""The only platform there is."""
+
+_ABSOLUTE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://")
+_TENSORFLOW_TYPE, _OTHER_TYPE = 1, 2
+_SERVER_CONFIG = "tensorflow.serving.ModelServerConfig"
+
+NOT_A_LIST = (
+    "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList "
+    "is currently supported"
+)
+
+
+def read_server_config(path: Path) -> list[ModelConfig] | None:
+    """The models that a text file lists; None: it says nothing, and nothing is to change.
+
+    Raises ConfigError that names the file, and the line where there is one.
+    """
+    message = read_text_proto(path, new_message(_SERVER_CONFIG))
+    if message.WhichOneof("config") is None:
+        return None
+    try:
+        return models_of(message)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def models_of(message: Any, current: Iterable[str] = ()) -> list[ModelConfig]:
+    """The models that a `ModelServerConfig` lists. `current`: the names of those there are,
+    whose platform can't change.
+
+    Raises ConfigError with what TensorFlow Serving says.
+    """
+    if message.WhichOneof("config") != "model_config_list":
+        raise ConfigError(NOT_A_LIST)
+    configs = message.model_config_list.config
+    seen: set[str] = set()
+    for config in configs:
+        if config.name in seen:
+            raise ConfigError(f"Illegal to list model {config.name} multiple times in config list")
+        seen.add(config.name)
+    for config in configs:
+        _check_path(config)
+    for config in configs:
+        _check_platform(config, set(current))
+    return [model_of(config) for config in configs]
+
+
+def model_of(config: Any) -> ModelConfig:
+    """The model that a `ModelConfig` describes, once its platform is checked."""
+    logging = {}
+    if config.HasField("logging_config"):
+        # What can't be is told before any model is touched.
+        request_log_of(config.logging_config, config.name)
+        logging = {"logging": _as_dict(config.logging_config)}
+    return ModelConfig(
+        config.name,
+        config.base_path,
+        versions=_policy(config.model_version_policy),
+        labels=dict(config.version_labels),
+        options=logging,
+    )
+
+
+def added_model(config: Any, current: Iterable[str]) -> ModelConfig:
+    """The same for a model that is added by itself: the platform may be left out."""
+    if not config.model_platform and not config.model_type:
+        config.model_platform = PLATFORM
+    _check_path(config)
+    _check_platform(config, set(current))
+    return model_of(config)
+
+
+def message_of(models: Iterable[ModelConfig]) -> Any:
+    """The `ModelServerConfig` that lists these models, by name."""
+    message = new_message(_SERVER_CONFIG)
+    message.model_config_list.SetInParent()
+    for model in sorted(models, key=lambda model: model.name):
+        message.model_config_list.config.append(config_of(model))
+    return message
+
+
+def config_of(model: ModelConfig) -> Any:
+    """The `ModelConfig` message of a model, as far as that can say it."""
+    config = message_type("tensorflow.serving.ModelConfig")(
+        name=model.name, base_path=model.location, model_platform=PLATFORM
+    )
+    config.version_labels.update(model.labels)
+    policy, target = model.policy, config.model_version_policy
+    if isinstance(policy, All):
+        target.all.SetInParent()
+    elif isinstance(policy, Specific):
+        target.specific.SetInParent()
+        target.specific.versions.extend(sorted(policy.numbers))
+    else:
+        target.latest.num_versions = policy.count if isinstance(policy, Latest) else 1
+    if "logging" in model.options:
+        from google.protobuf import json_format
+
+        table = as_logging_config(model.options["logging"], model.name)
+        json_format.ParseDict(table, config.logging_config)
+    return config
+
+
+def _check_path(config: Any) -> None:
+    if not _ABSOLUTE.match(config.base_path):
+        raise ConfigError(
+            f"Expected model {config.name} to have an absolute path or URI; got "
+            f"base_path()={config.base_path}"
+        )
+
+
+def _check_platform(config: Any, current: set[str]) -> None:
+    name, kind = config.name, config.model_type
+    if kind == _OTHER_TYPE or kind not in (0, _TENSORFLOW_TYPE):
+        raise ConfigError(f"ModelServerConfig::model_type choice {kind} not yet supported.")
+    platform = PLATFORM if kind == _TENSORFLOW_TYPE else config.model_platform
+    if not platform:
+        raise ConfigError(
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+            f"ModelServerConfig::model_platform, model name is {name}"
+        )
+    if platform != PLATFORM and name in current:
+        raise ConfigError(
+            f"Illegal to change a model's platform. For model {name} platform was {PLATFORM} "
+            f"and new platform requested is {platform}"
+        )
+    if platform != PLATFORM:
+        raise ConfigError(f"Model {name} requests unsupported platform {platform}")
+
+
+def _policy(policy: Any) -> VersionPolicy | None:
+    choice = policy.WhichOneof("policy_choice")
+    if choice == "latest":
+        return Latest(policy.latest.num_versions or 1)
+    if choice == "all":
+        return All()
+    if choice == "specific":
+        return Specific(frozenset(policy.specific.versions))
+    return None
+
+
+def _as_dict(message: Any) -> Mapping[str, Any]:
+    from google.protobuf import json_format
+
+    text = json_format.MessageToJson(message, preserving_proto_field_name=True)
+    values: Mapping[str, Any] = json.loads(text)
+    return values
+
+
+__all__ = [
+    "NOT_A_LIST",
+    "PLATFORM",
+    "added_model",
+    "config_of",
+    "message_of",
+    "model_of",
+    "models_of",
+    "read_server_config",
+]

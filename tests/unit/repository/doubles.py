@@ -1,0 +1,185 @@
+"""Stand-ins for what a reconciler works with. Nothing here waits: a test has each job done
+when it wants it, and the clock stands still until it is moved."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tensorwire._core import NativeError
+from tensorwire.config.lifecycle import LifecycleConfig
+from tensorwire.errors import ModelLoadError
+from tensorwire.repository.change import Change
+from tensorwire.repository.crew import Crew
+from tensorwire.repository.model_config import ModelConfig
+from tensorwire.repository.reconciler import Reconciler
+from tensorwire.repository.source import FetchWatcher, ModelVersion
+
+Job = Callable[[], None]
+
+
+class RecordingEngine:
+    """Writes down what it is told, and keeps what would answer; refuses what it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.available: dict[str, dict[int, str]] = {}
+        self.options: list[str] = []
+        self.labels: dict[str, dict[str, int]] = {}
+        self.errors: dict[tuple[str, int], str] = {}
+        self.refuse: set[str] = set()
+
+    def declare(self, name: str) -> None:
+        self.calls.append(f"declare {name}")
+
+    def start(self, name: str, version: int) -> None:
+        self.calls.append(f"start {name} {version}")
+
+    def load(self, name: str, version: int, path: str, options: str) -> None:
+        if path in self.refuse:
+            raise NativeError("DATA_LOSS", f"{path} is corrupt", "")
+        self.calls.append(f"load {name} {version}")
+        self.available.setdefault(name, {})[version] = path
+        self.options.append(options)
+
+    def unload(self, name: str, version: int) -> bool:
+        self.calls.append(f"unload {name} {version}")
+        return self.available.get(name, {}).pop(version, None) is not None
+
+    def set_labels(self, name: str, labels: dict[str, int]) -> None:
+        self.calls.append(f"labels {name} {labels}")
+        self.labels[name] = labels
+
+    def fail(self, name: str, version: int, code: str, message: str) -> None:
+        self.calls.append(f"fail {name} {version} {code}")
+        self.errors[name, version] = message
+
+    def forget(self, name: str, version: int) -> bool:
+        self.calls.append(f"forget {name} {version}")
+        return True
+
+    def remove(self, name: str) -> bool:
+        self.calls.append(f"remove {name}")
+        return self.available.pop(name, None) is not None
+
+    def taken(self) -> list[str]:
+        """What it was told since this was last asked, but for START."""
+        calls, self.calls = self.calls, []
+        return [call for call in calls if not call.startswith("start ")]
+
+
+class PatientWorkers:
+    """Keeps jobs until they are done by hand."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def run(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    def stop(self) -> None:
+        self.jobs.clear()
+
+    def join(self, end: float) -> bool:
+        return not self.jobs
+
+    def do_all(self) -> int:
+        jobs, self.jobs = self.jobs, []
+        for job in jobs:
+            job()
+        return len(jobs)
+
+
+class ScriptedSource:
+    """Offers what a test sets, or raises it."""
+
+    def __init__(self, *numbers: int) -> None:
+        self.offers: list[ModelVersion] | Exception = []
+        self.offer(*numbers)
+        self.released: list[int] = []
+        self.unfetchable: dict[int, Exception] = {}
+        self.watchers: list[FetchWatcher] = []
+
+    def offer(self, *numbers: int, stamp: str = "s") -> None:
+        self.offers = [ModelVersion(each, f"/m/{each}", stamp=stamp) for each in numbers]
+
+    def versions(self) -> list[ModelVersion]:
+        if isinstance(self.offers, Exception):
+            raise self.offers
+        return list(self.offers)
+
+    def fetch(self, version: ModelVersion, watcher: FetchWatcher) -> Path:
+        self.watchers.append(watcher)
+        if version.number in self.unfetchable:
+            raise self.unfetchable[version.number]
+        return Path(version.location)
+
+    def release(self, version: ModelVersion) -> None:
+        self.released.append(version.number)
+
+
+class CannedExporter:
+    """Answers with one directory, or refuses."""
+
+    def __init__(self, made: Path | None = None) -> None:
+        self._made = made
+        self.cancelled = False
+
+    def export(self, path: Path) -> Path:
+        if self._made is None:
+            raise ModelLoadError(f"{path} can't be exported")
+        return self._made
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def no_options(_model: ModelConfig, _folder: Path) -> str:
+    return "{}"
+
+
+class Bench:
+    """A reconciler that does nothing by itself, and all that is around it."""
+
+    def __init__(self, **settings: object) -> None:
+        self.engine = RecordingEngine()
+        self.exporter = CannedExporter()
+        self.options: Callable[[ModelConfig, Path], str] = no_options
+        self.now = 0.0
+        self.look, self.fetch = PatientWorkers(), PatientWorkers()
+        self.load, self.unload = PatientWorkers(), PatientWorkers()
+        crew = Crew(self.look, self.fetch, self.load, self.unload.run)  # type: ignore[arg-type]
+        self.reconciler = Reconciler(
+            self.engine,
+            self.exporter,
+            lambda model, folder: self.options(model, folder),
+            LifecycleConfig(**settings),  # type: ignore[arg-type]
+            clock=lambda: self.now,
+            crew=crew,
+        )
+
+    def settle(self, *but: PatientWorkers) -> None:
+        """Does all there is to do now, but for the jobs of some."""
+        each = [self.look, self.fetch, self.load, self.unload]
+        self.reconciler.step()
+        while sum(workers.do_all() for workers in each if workers not in but):
+            self.reconciler.step()
+
+    def pass_time(self, seconds: float, *but: PatientWorkers) -> None:
+        self.now += seconds
+        self.settle(*but)
+
+    def poll(self) -> None:
+        """Two looks: what has changed is quiet at the second."""
+        self.pass_time(1.0)
+        self.pass_time(1.0)
+
+    def serve(self, *models: ModelConfig, **how: bool) -> Change:
+        change = self.reconciler.apply(models, **how)
+        self.settle()
+        return change
+
+    def served(self, name: str = "m") -> list[int]:
+        return sorted(self.engine.available.get(name, {}))
+
+
+def model(source: object, name: str = "m", **more: object) -> ModelConfig:
+    return ModelConfig(name, source=source, **more)  # type: ignore[arg-type]

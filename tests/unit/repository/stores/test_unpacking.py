@@ -1,0 +1,137 @@
+import io
+import stat
+import tarfile
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tensorwire.errors import ModelLoadError
+from tensorwire.repository.stores import unpacking
+from tensorwire.repository.stores.unpacking import BadArchiveError, Unpacking
+
+
+def unpack(archive: Path, limit: int = 1 << 20) -> Path:
+    def reserve(size: int) -> None:
+        if size > limit + unpacking._STEP:
+            raise ModelLoadError("no room")
+
+    folder = archive.parent / "out"
+    folder.mkdir()
+    Unpacking(archive, folder, "https://host/m", reserve, threading.Event()).run()
+    return folder
+
+
+def a_tar(path: Path, *members: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for member in members:
+            archive.addfile(member, io.BytesIO(b"x" * member.size))
+    return path
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, **values: object) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type = kind
+    for key, value in values.items():
+        setattr(made, key, value)
+    return made
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../out2/x", "a/../../x", "a\\..\\..\\x", ".."])
+def test_names_that_lead_out(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelLoadError, match="would lie outside of its folder"):
+        unpack(a_tar(tmp_path / "m", member(name, size=1)))
+    with zipfile.ZipFile(tmp_path / "z", "w") as archive:
+        archive.writestr(name, "x")
+    (tmp_path / "out").rename(tmp_path / "tar")
+    with pytest.raises(ModelLoadError, match="would lie outside of its folder"):
+        unpack(tmp_path / "z")
+    assert [each.name for each in sorted(tmp_path.rglob("*"))] == ["m", "out", "tar", "z"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (member("a", tarfile.SYMTYPE, linkname="/etc"), "'a' in it is a link"),
+        (member("a", tarfile.LNKTYPE, linkname="b"), "'a' in it is a link"),
+        (member("a", tarfile.CHRTYPE), "'a' in it is no plain file"),
+        (member("a", tarfile.FIFOTYPE), "'a' in it is no plain file"),
+    ],
+)
+def test_what_is_no_file(tmp_path: Path, bad: tarfile.TarInfo, says: str) -> None:
+    with pytest.raises(BadArchiveError) as caught:
+        unpack(a_tar(tmp_path / "m", bad))
+    assert str(caught.value) == f"https://host/m is not unpacked: {says}"
+
+
+def test_links_in_zip_files(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("a")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "m", "w") as archive:
+        archive.writestr(link, "/etc")
+    with pytest.raises(BadArchiveError, match="'a' in it is a link"):
+        unpack(tmp_path / "m")
+
+
+def test_encrypted_zip_files(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m", "w") as archive:
+        archive.writestr("a", "x")
+    content = bytearray((tmp_path / "m").read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(BadArchiveError, match="'a' in it is encrypted"):
+        unpack(tmp_path / "m")
+
+
+def test_a_name_that_comes_twice(tmp_path: Path) -> None:
+    with pytest.raises(BadArchiveError, match="File exists"):
+        unpack(a_tar(tmp_path / "m", member("a", size=1), member("./a", size=1)))
+
+
+def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "MAX_MEMBERS", 3)
+    with pytest.raises(BadArchiveError, match="it has more than 3 files"):
+        unpack(a_tar(tmp_path / "m", *(member(str(number)) for number in range(4))))
+
+
+def lying_zip(path: Path) -> Path:
+    """It says that its file has 10 bytes; it has 30 MiB."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", bytes(30 << 20))
+    content = path.read_bytes()
+    size = (30 << 20).to_bytes(4, "little")
+    path.write_bytes(content.replace(size, (10).to_bytes(4, "little")))
+    return path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: a_tar(path, member("a", size=30 << 20)),
+        lambda path: a_tar(path, *(member(f"a{n}", size=1 << 20) for n in range(30))),
+        lying_zip,
+    ],
+)
+def test_bombs(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    with pytest.raises(ModelLoadError, match=r"no room|broken archive"):
+        unpack(make(tmp_path / "m"))
+    written = sum(file.stat().st_size for file in (tmp_path / "out").rglob("*") if file.is_file())
+    assert written <= (1 << 20) + unpacking._STEP
+
+
+def test_modes_and_owners_are_not_taken_over(tmp_path: Path) -> None:
+    folder = unpack(a_tar(tmp_path / "m", member("a", size=1, mode=0o6777, uid=12345)))
+    assert (folder / "a").stat().st_mode & 0o7000 == 0
+    assert (folder / "a").stat().st_mode & 0o111 == 0
+
+
+def test_a_cancelled_one_ends(tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    (tmp_path / "out").mkdir()
+    archive = a_tar(tmp_path / "m", member("a", size=1))
+    with pytest.raises(ModelLoadError, match="was cancelled"):
+        Unpacking(archive, tmp_path / "out", "m", lambda size: None, cancelled).run()
