@@ -26,6 +26,7 @@ class RecordingCore:
         self.slow_to_stop = False
         self.hold: threading.Event | None = None
         self.loading = threading.Event()
+        self.stopped = threading.Event()
 
     # The engine.
 
@@ -86,7 +87,12 @@ class RecordingCore:
     def ports(self) -> list[int]:
         return [4321]
 
+    def next_command(self, timeout: float) -> None:
+        """Nobody changes the models."""
+        self.stopped.wait(timeout)
+
     def stop(self, grace: float) -> bool:
+        self.stopped.set()
         self.calls.append(f"stop {grace:g}")
         return not self.slow_to_stop
 
@@ -325,7 +331,7 @@ def test_models_come_and_go(core: RecordingCore, models: dict[str, Path]) -> Non
         with pytest.raises(NotFoundError, match="there is no model b"):
             server.set_labels("b", {})
         core.refuse = {"a"}
-        with pytest.raises(ModelLoadError, match="model a version 1 can't be served: .* corrupt"):
+        with pytest.raises(ModelLoadError, match=r"model a version 1 can't be served: .* corrupt"):
             server.reload_model("a")
         server.replace_models({})
         assert server.models == {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from tensorwire.config import MAX_MESSAGE_BYTES
 from tensorwire.config.network import ConnectionsConfig
-from tensorwire.config.pem import Pem
+from tensorwire.pem import Pem
 
 from .command_line import CommandLine
 from .failure import StartError, invalid

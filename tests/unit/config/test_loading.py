@@ -40,6 +40,7 @@ def test_defaults() -> None:
         "io_threads": 0,
         "max_message_bytes": 2147483647,
         "tensor_content": False,
+        "rest": {"cors": False, "timeout": 30.0},
         "default_model": None,
         "short_health_names": False,
         "control": True,
@@ -105,6 +106,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_TENSOR_CONTENT": "true",
         "TENSORWIRE_DEFAULT_MODEL": "a",
         "TENSORWIRE_REMOTE_CONTROL": "off",
+        "TENSORWIRE_REST_TIMEOUT": "5s",
+        "TENSORWIRE_CORS": "on",
         "TENSORWIRE_IO_THREADS": "2",
         "TENSORWIRE_RUNNER_THREADS": "3",
         "TENSORWIRE_INTRA_OP_THREADS": "4",
@@ -161,6 +164,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     ]
     assert listeners[2]["path"] == "@mine"
     assert listeners[0]["tls"]["require_client"] is True
+    assert (config.listener.rest_timeout, config.listener.cors) == (5.0, True)
     connections = config.listener.connections
     assert connections.max_connections == 30
     assert (connections.max_connection_age, connections.keepalive_time) == (600.0, None)
