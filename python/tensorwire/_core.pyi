@@ -221,6 +221,19 @@ class Request:
         of all by name; arrays of their own memory, and a WireTensor for an output of
         another type."""
 
+    @property
+    def message(self) -> bytes:
+        """The message, encoded."""
+
+    @staticmethod
+    def encoded(method: str, message: bytes) -> Request:
+        """A message that was encoded before, for a method of PredictionService. Reply: as for
+        `predict` for "Predict"; for "Classify", "Regress" and "MultiInference" the reply's
+        encoded message.
+
+        Raises NativeError INVALID_ARGUMENT for another method.
+        """
+
     @staticmethod
     def metadata(model: str, version: int | None, label: str | None) -> Request:
         """PredictionService/GetModelMetadata. Reply: (version, or None if the server
@@ -345,6 +358,27 @@ class LoadTest:
     def cancel(self) -> None:
         """Gives up what is under way too."""
 
+@final
+class RecordReader:
+    """The records of a TFRecord file, in order."""
+
+    def __new__(cls, path: str) -> RecordReader:
+        """Raises NativeError FAILED_PRECONDITION if the file can't be opened."""
+
+    def __iter__(self) -> RecordReader: ...
+    def __next__(self) -> bytes:
+        """Raises NativeError DATA_LOSS for a record that is damaged or cut short, after which
+        there are no more."""
+
+def frame_record(record: bytes) -> bytes:
+    """A record as it stands in a TFRecord file, with its length and checksums."""
+
+def decode_predict_reply(message: bytes) -> tuple[int | None, list[WireTensor]]:
+    """What `Request.predict` answers, of an encoded `tensorflow.serving.PredictResponse`.
+
+    Raises NativeError DATA_LOSS if it is none.
+    """
+
 def build_info() -> dict[str, str]:
     """The core's version, build profile and target."""
 
@@ -360,8 +394,11 @@ __all__ = [
     "Inbox",
     "LoadTest",
     "NativeError",
+    "RecordReader",
     "Request",
     "Server",
     "build_info",
+    "decode_predict_reply",
     "descriptor_set",
+    "frame_record",
 ]

@@ -18,7 +18,9 @@ from .inspect import inspect
 from .model_server import model_server
 from .options import HELP_SETTINGS, debug_asked, debug_option, forget_debug
 from .predict import predict
+from .replay import replay
 from .serve import serve
+from .warmup import warmup
 
 _INTERRUPTED = 130
 
@@ -35,10 +37,12 @@ def program() -> None:
     tensorwire inspect localhost:50051               what a server serves
     tensorwire predict localhost:50051 my_model --input 'x=[1, 2, 3]'
     tensorwire bench localhost:50051 my_model        how fast it answers
+    tensorwire warmup record ./my_model              requests to run before it is served
+    tensorwire replay LOG localhost:50051            recorded requests, sent again
     """
 
 
-for _command in (serve, model_server, predict, inspect, bench, demo):
+for _command in (serve, model_server, predict, inspect, bench, warmup, replay, demo):
     program.add_command(_command)
 
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::request::Form;
 use crate::arrays::{OwnedArray, arrays_into_python};
@@ -46,6 +47,7 @@ impl OwnedReply {
         };
         match reply {
             client::Reply::Predict { .. } => Self::new(reply, &Form::Plain).into_python(py),
+            client::Reply::Message(message) => PyBytes::new(py, &message).into_py_any(py),
             client::Reply::Metadata {
                 version,
                 signatures,
