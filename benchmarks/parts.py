@@ -3,10 +3,11 @@
 A new measurement is a module of `measure/` as `part.Part` has it, and a line here.
 """
 
-from measure import callers, connections, large_model, large_tensor, loaded_models, memory
+from measure import callers, connections, large_model, large_tensor, loaded_models, memory, rest
 from part import Part
 
 PARTS: dict[str, Part] = {
+    "rest": rest,
     "large-model": large_model,
     "large-tensor": large_tensor,
     "connections": connections,

@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +18,17 @@ import pytest
 import tensorflow as tf
 from google.protobuf import json_format
 
+from harness.examples import CLASSIFY, REGRESS, ExampleClient, example
 from harness.predict import PredictionClient, predict_request
 from harness.queueing import Reading, until
-from harness.records import PredictionLog, read_logs, whole_files
+from harness.records import PredictionLog, read_logs, whole_files, write_logs
 from harness.server_process import ServerProcess, model_arguments
+from harness.terminal import in_pipe
 from harness.text_client import TextClient
 
 Start = Callable[..., ServerProcess]
 
+WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
 KEPT = "tensorwire_request_log_records_total"
 
 
@@ -291,3 +295,54 @@ def test_mistakes_are_told_at_the_start(models: Path, start: Start, tmp_path: Pa
         server = start(*arguments(models, "half_plus_two"), "--log-requests", given)
         assert server.wait() == 2
         assert says in server.stderr and "Traceback" not in server.stderr
+
+
+def test_examples_and_rest_are_kept_and_warm_the_model_up(
+    models: Path, start: Start, tmp_path: Path
+) -> None:
+    """Classify, Regress and MultiInference as they came; REST as a PredictRequest."""
+    server = start(*arguments(models, "examples"), "--log-requests", f"examples={tmp_path}/e")
+    server.wait_serving()
+    client = ExampleClient(server.channel())
+    rows = [example(x=[1.0, 2.0], name="ann"), example(x=[0.5, 0.5])]
+    classes = client.classify(rows)
+    values = client.regress(rows)
+    several = client.several(rows, [("serving_default", CLASSIFY), ("values", REGRESS)])
+    body = json.dumps({"examples": [{"x": [1.0, 2.0], "name": "ann"}, {"x": [0.5, 0.5]}]})
+    address = f"http://127.0.0.1:{server.port}/v1/models/examples:classify"
+    with urllib.request.urlopen(address, data=body.encode(), timeout=30) as reply:
+        assert len(json.load(reply)["results"]) == 2
+    server.stop()
+    classified, regressed, both, rest = read_logs(*whole_files(tmp_path))
+    assert classified.classify_log.response == classes
+    assert list(classified.classify_log.request.input.example_list.examples) == rows
+    assert regressed.regress_log.response == values
+    assert both.multi_inference_log.response == several
+    assert both.log_metadata.model_spec.signature_name == ""
+    kept = tf.make_ndarray(rest.predict_log.request.inputs["inputs"])
+    assert [tf.train.Example.FromString(each) for each in kept] == rows
+
+    version = tmp_path / "model" / "1"
+    shutil.copytree(models / "examples" / "2", version)
+    write_logs(version / WARMUP, [classified, regressed, both, rest])
+    server = start("--model", f"m={version.parent}").wait_serving()
+    until(lambda: server.stderr, lambda text: "warmed up with 4 records" in text)
+    again = in_pipe("replay", str(version / WARMUP), server.address, "--model", "m", "--json")
+    assert json.loads(again.out)["compared"] == 4 and again.code == 0, again
+    server.stop()
+
+
+def test_a_model_config_files_logging_config(models: Path, start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "models.config"
+    file.write_text(
+        'model_config_list { config { name: "half_plus_two" model_platform: "tensorflow" '
+        f'base_path: "{models}/half_plus_two" logging_config {{ '
+        f'log_collector_config {{ type: "json" filename_prefix: "{tmp_path}/h" }} '
+        "sampling_config { sampling_rate: 1 } } } }"
+    )
+    server = start("--model-config-file", str(file))
+    server.wait_serving()
+    assert ask_all(server, 20) == 0
+    server.stop()
+    (log,) = whole_files(tmp_path, "jsonl")
+    assert len(log.read_text().splitlines()) == 20

@@ -1,12 +1,18 @@
 """The way of a command from a caller to the control plane and back, with the control plane
 played by the test."""
 
+import contextlib
+import http.client
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import json_format
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from harness import raw_http2
@@ -221,3 +227,71 @@ def test_waiting_takes_its_time_and_no_longer(server: _core.Server) -> None:
     started = time.monotonic()
     assert server.next_command(0.05) is None
     assert 0.05 <= time.monotonic() - started < TIMEOUT / 2
+
+
+def ask(
+    server: _core.Server, line: str, body: bytes = b"", **headers: str
+) -> tuple[int, dict[str, Any]]:
+    """One request over HTTP/1.1; the status and the JSON of its page."""
+    method, path = line.split()
+    with contextlib.closing(
+        http.client.HTTPConnection("127.0.0.1", server.ports[0], timeout=TIMEOUT)
+    ) as connection:
+        connection.request(method, path, body, headers)
+        page = connection.getresponse()
+        return page.status, json.loads(page.read())
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "method", "request_"),
+    [
+        (
+            "POST /v1/models/a%20b:load",
+            b'{"basePath": "/models/a", "no_wait": true}',
+            "LoadModel",
+            {"config": {"name": "a b", "basePath": "/models/a"}, "no_wait": True},
+        ),
+        ("POST /v1/models/m:unload", b"", "UnloadModel", {"name": "m"}),
+        ("POST /v1/models/m:reload", b"{}", "ReloadModel", {"name": "m"}),
+        ("GET /v1/config", b"", "GetConfig", {}),
+    ],
+)
+def test_commands_over_rest(
+    server: _core.Server, line: str, body: bytes, method: str, request_: dict[str, Any]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, server, line, body)
+        command = taken(server)
+        assert (command.method, command.is_json) == (f"tensorwire.ModelRepository/{method}", True)
+        assert json.loads(command.payload) == request_
+        # Python reads it by protobuf's own mapping.
+        json_format.Parse(command.payload, new_message(f"tensorwire.{method}Request"))
+        command.answer(b'{"as": "told"}')
+        assert asked.result(TIMEOUT) == (200, {"as": "told"})
+
+
+def test_failures_over_rest(server: _core.Server) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, server, "POST /v1/models/m:reload")
+        taken(server).fail("NOT_FOUND", "there is no model m")
+        assert asked.result(TIMEOUT) == (404, {"error": "there is no model m"})
+    status, page = ask(server, "POST /v1/models/m:load", b"[]")
+    assert (status, page["error"]) == (400, "the body is not a JSON object: it is an array")
+
+
+def test_no_web_page_changes_the_models(server: _core.Server) -> None:
+    """A site that the user visits can have the browser post to this machine."""
+    status, page = ask(
+        server, "POST /v1/models/m:load", b'{"base_path": "/x"}', Origin="https://example.org"
+    )
+    assert status == 403
+    assert "from a web page" in page["error"]
+    assert server.next_command(0.0) is None
+
+
+def test_switched_off_over_rest(listen: Callable[..., _core.Server]) -> None:
+    server = listen(remote_control=False)
+    for line in ("POST /v1/models/m:unload", "GET /v1/config"):
+        status, page = ask(server, line)
+        assert status == 403
+        assert "--remote-control on" in page["error"]

@@ -1,7 +1,7 @@
 //! A loaded model version: what a request needs once the registry has found it.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use bytes::Bytes;
 
@@ -26,14 +26,15 @@ pub struct ServedModel {
     signatures: Vec<Signature>,
     costs: Vec<Cost>,
     bounds: Vec<OnceLock<Bounds>>,
-    unmeasured: Vec<Option<String>>,
-    /// Why signatures run alone that were found while serving not to be for batches.
+    unmeasured: Vec<OnceLock<String>>,
+    /// Why signatures run alone that were found by their runs not to be for batches.
     alone: Vec<OnceLock<String>>,
     /// How far each signature's batches were seen to give what requests get alone.
     agreements: Vec<AtomicU8>,
     options: ModelOptions,
     recorder: Option<Box<dyn Recorder>>,
     executor: Box<dyn Executor>,
+    is_retired: AtomicBool,
 }
 
 /// Agreement from which on a signature's batches are no longer compared. A batch of requests
@@ -50,7 +51,7 @@ impl ServedModel {
     ) -> Self {
         let costs = signatures.iter().map(|_| Cost::new()).collect();
         let bounds = signatures.iter().map(|_| OnceLock::new()).collect();
-        let unmeasured = vec![None; signatures.len()];
+        let unmeasured = signatures.iter().map(|_| OnceLock::new()).collect();
         let alone = signatures.iter().map(|_| OnceLock::new()).collect();
         let agreements = signatures.iter().map(|_| AtomicU8::new(0)).collect();
         Self {
@@ -67,6 +68,7 @@ impl ServedModel {
             options: ModelOptions::default(),
             recorder: None,
             executor,
+            is_retired: AtomicBool::new(false),
         }
     }
 
@@ -135,15 +137,21 @@ impl ServedModel {
         }
     }
 
-    /// Keeps what measuring said of each signature, by its index, before the model is served.
-    /// What was known at load of why one runs alone stays.
-    pub fn learn(&mut self, measured: Vec<Measured>) {
+    /// Keeps what measuring said of each signature, by its index; before the model is served
+    /// or while it is, as every request looks anew. What was known of why one runs alone
+    /// stays.
+    pub fn learn(&self, measured: Vec<Measured>) {
         for (index, each) in measured.into_iter().enumerate() {
-            let Some(signature) = self.signatures.get_mut(index) else {
+            if index >= self.signatures.len() {
                 break;
-            };
-            signature.alone = signature.alone.take().or(each.alone);
-            self.unmeasured[index] = each.unmeasured;
+            }
+            // First of all, so that the curve finds no batches where there must be none.
+            if let Some(reason) = each.alone {
+                let _ = self.alone[index].set(reason);
+            }
+            if let Some(reason) = each.unmeasured {
+                let _ = self.unmeasured[index].set(reason);
+            }
             if let Some(curve) = each.curve {
                 // It was compared before it was measured.
                 self.note_agreement(index, true);
@@ -154,7 +162,7 @@ impl ServedModel {
 
     /// Why a signature was not measured, if that was tried; a clause.
     pub fn unmeasured(&self, signature: usize) -> Option<&str> {
-        self.unmeasured.get(signature)?.as_deref()
+        self.unmeasured.get(signature)?.get().map(String::as_str)
     }
 
     /// Keeps what was measured of a signature; the first measure stays.
@@ -174,8 +182,8 @@ impl ServedModel {
         self.bounds.get(signature).and_then(OnceLock::get)
     }
 
-    /// Why a signature's requests run alone, if they do: found at load, or at the first
-    /// batch, whose outputs did not have one row for each of its inputs'.
+    /// Why a signature's requests run alone, if they do: found at load, while measuring, or
+    /// at a batch that gave not what its requests get alone.
     pub fn why_alone(&self, signature: usize) -> Option<&str> {
         let at_load = self.signatures.get(signature)?.alone.as_deref();
         at_load.or_else(|| self.alone[signature].get().map(String::as_str))
@@ -204,6 +212,16 @@ impl ServedModel {
                 self.signatures[signature].name,
             );
         }
+    }
+
+    /// Notes that no further request will find it.
+    pub(crate) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is out of service: who holds it for anything but a request should let go.
+    pub fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
     }
 
     pub(crate) fn executor(&self) -> &dyn Executor {

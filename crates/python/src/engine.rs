@@ -1,9 +1,9 @@
 //! `Engine`: the models of this process, seen from Python.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use engine::{
@@ -15,13 +15,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use request_log::RequestLogs;
 use tensor::Tensor;
-use tensorflow::{Library, SessionConfig, load_saved_model};
+use tensorflow::{Library, SessionConfig, Tags, give_memory_back, load_saved_model};
 use wire::signatures::describe;
 
 use crate::engine_options::{EngineOptions, LoadOptions};
 use crate::error::{kind_named, serve_error};
 use crate::exit_gate;
-use crate::measure::{Meter, cost_tuples};
+use crate::later::LaterMeter;
+use crate::loading::{Loads, run_aside};
+use crate::measure::{Meter, Subject, cost_tuples};
+use crate::model_files::file_bytes;
 use crate::of_this_process::OfThisProcess;
 use crate::signatures::signature_tuples;
 use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
@@ -36,7 +39,9 @@ pub(crate) struct Engine {
     models: OfThisProcess<Arc<engine::Engine>>,
     library: &'static Library,
     session: SessionConfig,
-    meter: Meter,
+    meter: Arc<Meter>,
+    later: OfThisProcess<LaterMeter>,
+    loads: Loads,
     logs: RequestLogs,
     /// Ends warm-ups.
     is_stopping: AtomicBool,
@@ -90,22 +95,48 @@ impl Engine {
             logging,
         } = LoadOptions::from_json(options)?;
         let engine = self.models().map_err(serve_error)?;
-        let load = move || {
+        let registry = &engine.registry;
+        let replaces = self.find(name, Some(version)).is_ok();
+        let unmeasured = OnceLock::new();
+        let load = || {
+            let begun = Instant::now();
             let loaded =
-                load_saved_model(self.library, &self.session, (name, version), &path, &tags)?;
+                load_saved_model(self.library, &self.session, (name, version), &path, &tags);
+            let shown = path.display().to_string();
+            engine.loads.record(&shown, loaded.is_ok(), begun.elapsed());
             let recorder = logging.map(|log| self.logs.recorder(name, version, log));
             let recorder = recorder.transpose().map_err(|error| {
                 ServeError::resource_exhausted(format!("cannot start a thread: {error}"))
             })?;
-            let mut loaded = loaded.with_options(model).with_recorder(recorder);
-            self.meter.measure(&mut loaded, &path, &tags);
+            let loaded = loaded?.with_options(model).with_recorder(recorder);
+            if let Some(subject) = self.measure(&loaded, &path, &tags) {
+                let _ = unmeasured.set(subject);
+            }
             let beside = (&self.is_stopping, &engine.warmups);
-            warmed_up(loaded, &path, &warmup, beside)
+            let loaded = warmed_up(loaded, &path, &warmup, beside)?;
+            // Only now: what a warm-up runs is counted nowhere.
+            loaded.metrics.join(engine.names.of(name));
+            loaded.metrics.set_file_bytes(file_bytes(&path));
+            Ok(loaded)
         };
-        let registry = self.registry()?;
-        exit_gate::detach(py, || registry.load(name, version, load))
-            .map(drop)
-            .map_err(serve_error)
+        let load_and_measure = || {
+            let _under_way = self.loads.begin();
+            registry.load(name, version, load)
+        };
+        // The threads of a session must not inherit that their maker stands back.
+        let others_serve = registry.any_available() && !self.session.has_own_threads();
+        let loaded = exit_gate::detach(py, || {
+            let loaded = run_aside(others_serve, load_and_measure).flatten();
+            if replaces || loaded.is_err() {
+                give_memory_back();
+            }
+            loaded
+        })
+        .map_err(serve_error)?;
+        if let Some(subject) = unmeasured.into_inner() {
+            self.later().map_err(serve_error)?.push(&loaded, subject);
+        }
+        Ok(())
     }
 
     fn fail(&self, name: &str, version: i64, code: &str, message: String) -> PyResult<()> {
@@ -116,7 +147,7 @@ impl Engine {
 
     fn unload(&self, py: Python<'_>, name: &str, version: i64) -> PyResult<bool> {
         let registry = self.registry()?;
-        Ok(exit_gate::detach(py, || registry.unload(name, version)))
+        free(py, || registry.unload(name, version))
     }
 
     fn forget(&self, name: &str, version: i64) -> PyResult<bool> {
@@ -125,7 +156,7 @@ impl Engine {
 
     fn remove(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
         let registry = self.registry()?;
-        Ok(exit_gate::detach(py, || registry.remove(name)))
+        free(py, || registry.remove(name))
     }
 
     fn set_labels(&self, name: &str, labels: BTreeMap<String, i64>) -> PyResult<()> {
@@ -229,10 +260,13 @@ impl Engine {
             ServeError::resource_exhausted(format!("cannot start {runners} threads: {error}"))
         })?;
         let session = SessionConfig::from(&options.session);
+        let meter = Arc::new(Meter::new(options, library, &session));
         Ok(Self {
             models: OfThisProcess::new(Arc::new(engine)),
             library,
-            meter: Meter::new(options, library, &session),
+            later: OfThisProcess::new(LaterMeter::new(Arc::clone(&meter))),
+            meter,
+            loads: Loads::default(),
             logs: RequestLogs::default(),
             is_stopping: AtomicBool::new(false),
             session,
@@ -242,6 +276,28 @@ impl Engine {
     /// The models; an error in a fork of the process that opened them.
     pub(crate) fn models(&self) -> Result<&Arc<engine::Engine>, ServeError> {
         self.models.get()
+    }
+
+    /// Measures a version that is not served yet, or answers what is to be measured when it
+    /// is: one that is loaded beside others must not wait until all of them are measured.
+    fn measure(&self, model: &ServedModel, path: &Path, tags: &Tags) -> Option<Subject> {
+        if !self.meter.is_on() {
+            return None;
+        }
+        let subject = self.meter.subject(path, tags);
+        if self.meter.recall(model, &subject) {
+            return None;
+        }
+        if self.loads.count() > 1 || self.later().is_ok_and(LaterMeter::is_busy) {
+            return Some(subject);
+        }
+        self.meter
+            .measure(model, &subject, &|| !exit_gate::is_closed());
+        None
+    }
+
+    fn later(&self) -> Result<&LaterMeter, ServeError> {
+        self.later.get()
     }
 
     fn registry(&self) -> PyResult<&Registry> {
@@ -255,6 +311,18 @@ impl Engine {
             .registry
             .find(ModelSelector { name, version })
     }
+}
+
+/// Frees what `unload` takes out of service, and has the memory given back; what it says.
+fn free(py: Python<'_>, unload: impl FnOnce() -> bool + Send) -> PyResult<bool> {
+    exit_gate::detach(py, || {
+        let freed = run_aside(true, unload)?;
+        if freed {
+            give_memory_back();
+        }
+        Ok(freed)
+    })
+    .map_err(serve_error)
 }
 
 /// Runs in the calling thread; the outputs with their names.

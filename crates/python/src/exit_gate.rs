@@ -83,6 +83,20 @@ pub(crate) fn stop_if_closed(py: Python<'_>) {
     }
 }
 
+/// Runs `work` of ours, which the exit waits for and which is to look at
+/// [`is_closed`] often; `None`: the interpreter is ending.
+pub(crate) fn before_the_end<R>(work: impl FnOnce() -> R) -> Option<R> {
+    with_gate(|gate| {
+        let _passing = gate.enter()?;
+        Some(work())
+    })
+}
+
+/// Whether the interpreter is ending.
+pub(crate) fn is_closed() -> bool {
+    with_gate(|gate| gate.closed.load(Ordering::SeqCst))
+}
+
 /// Runs `action` with the interpreter, from a thread of ours; `None`: it is ending.
 pub(crate) fn attach<R>(action: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     with_gate(|gate| {

@@ -21,7 +21,13 @@ mod engine_options;
 
 mod measure;
 
+mod later;
+
 mod warm_up;
+
+mod model_files;
+
+mod loading;
 
 mod engine;
 

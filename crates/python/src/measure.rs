@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use engine::{Measured, Point, RunMode, ServedModel, Store, calibrate};
+use engine::{Point, RunMode, ServedModel, Store, calibrate};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tensorflow::{Library, SessionConfig, Tags, fingerprint, recorded_samples};
@@ -38,53 +38,84 @@ impl Meter {
         }
     }
 
-    /// Measures a model, the graph with these tags of the directory at `path`, that is not
-    /// served yet.
-    /// Nothing here is an error: what is not known is learnt from live traffic.
-    pub(crate) fn measure(&self, model: &mut ServedModel, path: &Path, tags: &Tags) {
-        if self.budget.is_zero() {
-            return;
-        }
+    /// Whether anything is measured here at all.
+    pub(crate) fn is_on(&self) -> bool {
+        !self.budget.is_zero()
+    }
+
+    /// Whether what an earlier start measured of this model is kept; the model knows it then.
+    pub(crate) fn recall(&self, model: &ServedModel, subject: &Subject) -> bool {
+        let kept = self
+            .store
+            .as_ref()
+            .zip(subject.key.as_ref())
+            .and_then(|(store, key)| store.read(key, model));
+        let Some(measured) = kept else {
+            return false;
+        };
+        model.learn(measured);
+        tell(model, "measured at an earlier start");
+        true
+    }
+
+    /// Measures a model until `is_wanted` says no. Nothing here is an error: what is not known
+    /// is learnt from live traffic.
+    pub(crate) fn measure(
+        &self,
+        model: &ServedModel,
+        subject: &Subject,
+        is_wanted: &dyn Fn() -> bool,
+    ) {
         let started = Instant::now();
-        let key = fingerprint(path)
-            .map(|model| format!("{} model {model} tags {tags}", self.machine))
-            .inspect_err(|error| {
+        let samples = recorded_samples(&subject.path, model).unwrap_or_else(|reason| {
+            log::warn!("{reason}");
+            Vec::new()
+        });
+        let recorded = |index: usize| samples.get(index)?.clone();
+        let Some(measured) = calibrate(model, self.budget, &recorded, is_wanted) else {
+            return;
+        };
+        let is_final = !measured.iter().any(|each| each.is_provisional);
+        let store = self.store.as_ref().zip(subject.key.as_ref());
+        if let Some((store, key)) = store.filter(|_| is_final) {
+            store.write(key, model, &measured);
+        }
+        model.learn(measured);
+        let millis = started.elapsed().as_millis();
+        tell(model, &format!("measured in {millis} ms"));
+    }
+
+    /// The graph with these tags of the directory at `path`, as it is measured.
+    pub(crate) fn subject(&self, path: &Path, tags: &Tags) -> Subject {
+        let key = self.store.as_ref().and_then(|_| {
+            let of_model = fingerprint(path).inspect_err(|error| {
                 log::warn!(
                     "what is measured of {} is not kept: {error}",
                     path.display()
                 );
             });
-        let store = self.store.as_ref().zip(key.ok());
-        let kept = store
-            .as_ref()
-            .and_then(|(store, key)| store.read(key, model));
-        let is_kept = kept.is_some();
-        let measured = kept.unwrap_or_else(|| self.measure_now(model, path));
-        let is_final = !measured.iter().any(|each| each.is_provisional);
-        if let Some((store, key)) = store.filter(|_| !is_kept && is_final) {
-            store.write(&key, model, &measured);
-        }
-        model.learn(measured);
-        let whence = if is_kept {
-            "measured at an earlier start".to_owned()
-        } else {
-            format!("measured in {} ms", started.elapsed().as_millis())
-        };
-        log::info!(
-            "model {} version {} {whence}: {}",
-            model.name,
-            model.version,
-            summary(model)
-        );
-    }
-
-    fn measure_now(&self, model: &ServedModel, path: &Path) -> Vec<Measured> {
-        let samples = recorded_samples(path, model).unwrap_or_else(|reason| {
-            log::warn!("{reason}");
-            Vec::new()
+            let model = of_model.ok()?;
+            Some(format!("{} model {model} tags {tags}", self.machine))
         });
-        calibrate(model, self.budget, &|index| samples.get(index)?.clone())
+        let path = path.to_owned();
+        Subject { path, key }
     }
+}
+
+/// What a measure is of.
+pub(crate) struct Subject {
+    path: PathBuf,
+    /// Under which it is kept; none: it is not.
+    key: Option<String>,
+}
+
+fn tell(model: &ServedModel, whence: &str) {
+    log::info!(
+        "model {} version {} {whence}: {}",
+        model.name,
+        model.version,
+        summary(model)
+    );
 }
 
 /// What was found of each signature, in one line.

@@ -43,6 +43,14 @@ impl SessionConfig {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Whether each session gets threads of its own, made by the thread that loads it, of
+    /// whose priority they then are.
+    pub fn has_own_threads(&self) -> bool {
+        // What can't be read is refused by TensorFlow, at the first load.
+        let threads = OwnThreads::decode(self.as_bytes()).unwrap_or_default();
+        threads.use_per_session_threads || !threads.session_inter_op_thread_pool.is_empty()
+    }
 }
 
 impl Default for SessionConfig {
@@ -109,6 +117,15 @@ fn given(options: &SessionOptions) -> ConfigProto {
         graph_options: (graph != GraphOptions::default()).then_some(graph),
         ..ConfigProto::default()
     }
+}
+
+/// What `tensorflow.ConfigProto` says of a session's own threads.
+#[derive(Clone, PartialEq, Message)]
+struct OwnThreads {
+    #[prost(bool, tag = "9")]
+    use_per_session_threads: bool,
+    #[prost(bytes = "vec", repeated, tag = "12")]
+    session_inter_op_thread_pool: Vec<Vec<u8>>,
 }
 
 /// `tensorflow.ConfigProto`.

@@ -19,6 +19,9 @@ mod saved_model;
 mod tags;
 pub use tags::Tags;
 
+mod memory;
+pub use memory::give_memory_back;
+
 mod fingerprint;
 pub use fingerprint::fingerprint;
 

@@ -301,6 +301,12 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    monitoring_path: str | None = setting(
+        "/monitoring/prometheus/metrics",
+        values.page_path,
+        "Path of the page with metrics under TensorFlow Serving's names, beside /metrics; off: "
+        "none.",
+    )
     rest_timeout: float | None = setting(
         30.0,
         values.time_limit,
@@ -384,6 +390,7 @@ class ListenerConfig:
                 "tensor_content": self.tensor_content,
                 "rest": {"timeout": self.rest_timeout, "cors": self.cors},
                 "default_model": self.default_model,
+                "monitoring_path": self.monitoring_path,
                 "short_health_names": self.short_health_names,
                 "control": self.takes_commands,
             }

@@ -39,7 +39,8 @@ pub struct Measured {
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Measures all signatures of a model within `budget`, the default one first; answers for
-/// each, by its index. `recorded` gives inputs that a signature was recorded with.
+/// each, by its index. `recorded` gives inputs that a signature was recorded with. Breaks
+/// off, without an answer, once `is_wanted` says no.
 ///
 /// Nothing that a model does here is an error: what could not be measured has its reason.
 /// A run that begins within the budget may end after it where the executor can't be
@@ -48,9 +49,17 @@ pub fn calibrate(
     model: &ServedModel,
     budget: Duration,
     recorded: &dyn Fn(usize) -> Option<Sample>,
-) -> Vec<Measured> {
+    is_wanted: &dyn Fn() -> bool,
+) -> Option<Vec<Measured>> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    calibrate_by(&Instant::now, model, budget, recorded)
+    let over = Instant::now() + budget;
+    // To one who is not wanted any more, all time is over.
+    let now = || {
+        let now = Instant::now();
+        if is_wanted() { now } else { now.max(over) }
+    };
+    let measured = calibrate_by(&now, model, budget, recorded);
+    is_wanted().then_some(measured)
 }
 
 fn calibrate_by(

@@ -60,6 +60,9 @@ metrics! {
         "Time that warming versions up took, by how it ended.";
     WARMUP_RECORDS = "tensorwire_warmup_records_total",
         "Records that were read to warm versions up.";
+    MODEL_FILE_BYTES = "tensorwire_model_file_bytes",
+        "Bytes of the files that an available version was loaded from: about what its graph \
+         and variables take in memory.";
     IN_FLIGHT_REQUESTS = "tensorwire_in_flight_requests",
         "Requests that were admitted and are not answered.";
     IN_FLIGHT_ROWS = "tensorwire_in_flight_rows",

@@ -120,6 +120,12 @@ impl Registry {
         models.get(name).map(|entry| entry.answers())
     }
 
+    /// Whether any version of any model answers.
+    pub fn any_available(&self) -> bool {
+        let models = self.models.load();
+        models.values().any(|entry| entry.answers())
+    }
+
     /// Whether there are models, and each has a version that answers.
     pub fn all_available(&self) -> bool {
         let models = self.models.load();

@@ -62,6 +62,7 @@ impl Registry {
             .change_known(name, |entry| entry.finish_load(ours, &model))
             .unwrap_or_default();
         if let Some(replaced) = replaced {
+            replaced.retire();
             wait_until_alone(&replaced);
         }
         if is_taken {
@@ -148,6 +149,9 @@ impl Registry {
 impl Retired {
     /// Waits until nobody uses it, and frees it.
     fn free(self) {
+        if let Some(model) = &self.model {
+            model.retire();
+        }
         if let Some(loading) = self.loading {
             wait_until_alone(&loading);
         }

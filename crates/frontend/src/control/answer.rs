@@ -37,7 +37,7 @@ pub(crate) fn answer(app: &Rc<App>, received: Received, method: &'static str) {
 }
 
 /// The way to the control plane, if it is open to callers.
-fn queue(app: &App) -> Result<&CommandQueue, ServeError> {
+pub(super) fn queue(app: &App) -> Result<&CommandQueue, ServeError> {
     app.control.as_ref().ok_or_else(|| {
         ServeError::new(
             Kind::PermissionDenied,
@@ -47,14 +47,13 @@ fn queue(app: &App) -> Result<&CommandQueue, ServeError> {
     })
 }
 
-/// Answers when the control plane does. A command goes on when its caller has waited long
-/// enough, has gone away, or is sent away because the server stops.
+/// Answers when the control plane does, unless the client goes away before.
 async fn wait(
     app: Rc<App>,
     (outcome, deadline): (oneshot::Receiver<Outcome>, Option<Instant>),
     mut responder: Responder,
 ) {
-    let timeout = async {
+    let deadline = async {
         match deadline {
             Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
             None => pending().await,
@@ -62,14 +61,27 @@ async fn wait(
     };
     let outcome = tokio::select! {
         biased;
-        outcome = outcome => outcome.unwrap_or_else(|_lost| Err(stopping())),
-        () = timeout => Err(ServeError::deadline_exceeded(
-            "the deadline passed before it was done; it goes on",
-        )),
-        () = begun(app.drain.subscribe()) => Err(stopping()),
+        outcome = stopped_or(&app, outcome, deadline) => outcome,
         () = poll_fn(|context| responder.poll_gone(context)) => return,
     };
     responder.finish(outcome.and_then(|message| frame(&message)));
+}
+
+/// What a command comes to. It goes on when its caller has waited until the deadline, or is
+/// sent away because the server stops.
+pub(super) async fn stopped_or(
+    app: &App,
+    outcome: oneshot::Receiver<Outcome>,
+    deadline: impl Future<Output = ()>,
+) -> Outcome {
+    tokio::select! {
+        biased;
+        outcome = outcome => outcome.unwrap_or_else(|_lost| Err(stopping())),
+        () = deadline => Err(ServeError::deadline_exceeded(
+            "the deadline passed before it was done; it goes on",
+        )),
+        () = begun(app.drain.subscribe()) => Err(stopping()),
+    }
 }
 
 fn frame(message: &Bytes) -> Result<Frame, ServeError> {

@@ -12,3 +12,6 @@ pub(crate) use queue::CommandQueue;
 
 mod answer;
 pub(crate) use answer::answer;
+
+mod rest;
+pub(crate) use rest::{Verb, command};

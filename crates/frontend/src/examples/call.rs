@@ -69,14 +69,19 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// The signature that runs, by its index.
-    pub(crate) fn signature(&self) -> usize {
-        self.signature
-    }
-
     /// What is done with the examples.
     pub(crate) fn method(&self) -> Method {
         self.method
+    }
+
+    /// How many examples there are.
+    pub(crate) fn examples(&self) -> usize {
+        self.examples
+    }
+
+    /// The signature that runs, by its index.
+    pub(crate) fn signature(&self) -> usize {
+        self.signature
     }
 
     /// What the outputs, one for each asked for, say of the examples.

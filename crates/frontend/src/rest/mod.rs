@@ -14,6 +14,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 
 use crate::app::App;
+use crate::control::{self, Verb};
 use crate::grpc::server_timing;
 use crate::http1::{HeldPage, HttpResponder};
 use crate::shared_stream::SharedStream;
@@ -84,20 +85,23 @@ where
     B::Error: std::fmt::Display,
 {
     let accepts_gzip = page::accepts_gzip(&head.headers);
-    let mut held = match Route::of(&head) {
+    let mut answer = match Route::of(&head) {
         Ok(Route::Inference(method, model)) => {
             infer(app, (method, &model), (head.headers, body), socket).await
+        }
+        Ok(Route::Control(verb, name)) => {
+            HeldPage::free(change(app, (verb, &name), (head.headers, body)).await)
         }
         Ok(route) => HeldPage::free(look_up(app, &route, &head.headers)),
         Err(error) => HeldPage::free(status::failure(&error)),
     };
     if app.rest.cors {
-        page::allow_all_origins(held.page.headers_mut());
+        page::allow_all_origins(answer.page.headers_mut());
     }
     if accepts_gzip {
-        held.page = page::compressed(held.page).await;
+        answer.page = page::compressed(answer.page).await;
     }
-    held
+    answer
 }
 
 /// Answers what needs no model to run.
@@ -108,7 +112,27 @@ fn look_up(app: &App, route: &Route, headers: &HeaderMap) -> Response<Bytes> {
         Route::Metadata(model) => models::metadata(app, model),
         Route::Preflight => page::preflight(headers),
         // Answered where its body is read.
-        Route::Inference(..) => Response::default(),
+        Route::Inference(..) | Route::Control(..) => Response::default(),
+    }
+}
+
+/// Answers what the control plane is to do or to tell.
+async fn change<B>(
+    app: &App,
+    what: (Verb, &str),
+    (headers, body): (HeaderMap, B),
+) -> Response<Bytes>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::fmt::Display,
+{
+    let body = match body::read(&headers, body, app.max_message_bytes).await {
+        Ok(body) => body,
+        Err(unread) => return unread_page(app, &unread),
+    };
+    match control::command(app, what, &headers, &body).await {
+        Ok(reply) => page::json(reply.into()),
+        Err(error) => status::failure(&error),
     }
 }
 

@@ -6,9 +6,12 @@ use http::Method;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
+use crate::control::Verb;
+
 /// Where the API is.
 const ROOT: &str = "/v1/";
 const MODELS: &str = "/v1/models";
+const CONFIG: &str = "/v1/config";
 
 /// Longest path that an error repeats, in characters.
 const PATH_LIMIT: usize = 1000;
@@ -29,6 +32,8 @@ pub(super) enum Route {
     Metadata(ModelPath),
     /// Every model with its versions.
     Models,
+    /// A change of the model of this name, or none for the configuration.
+    Control(Verb, String),
     /// A browser asks what it may do.
     Preflight,
 }
@@ -49,6 +54,11 @@ pub(super) enum PathVersion {
 }
 
 impl ModelPath {
+    /// Whether it names no version.
+    fn is_all(&self) -> bool {
+        self.version == PathVersion::Latest
+    }
+
     pub(super) fn selector(&self) -> ModelSelector<'_> {
         ModelSelector {
             name: &self.name,
@@ -73,6 +83,9 @@ impl Route {
         let malformed = || malformed(&head.method, path);
         match head.method {
             Method::OPTIONS => Ok(Self::Preflight),
+            Method::GET if path.eq_ignore_ascii_case(CONFIG) => {
+                Ok(Self::Control(Verb::Config, String::new()))
+            }
             Method::GET => match strip_word(path, MODELS).ok_or_else(malformed)? {
                 "" => Ok(Self::Models),
                 rest => {
@@ -87,6 +100,9 @@ impl Route {
             Method::POST => {
                 let rest = strip_word(path, MODELS).ok_or_else(malformed)?;
                 let (model, rest) = read_model(rest)?.ok_or_else(malformed)?;
+                if let Some(verb) = Verb::of(rest).filter(|_| model.is_all()) {
+                    return Ok(Self::Control(verb, model.name));
+                }
                 let method = match rest {
                     ":predict" => InferenceMethod::Predict,
                     ":classify" => InferenceMethod::Classify,
@@ -159,6 +175,7 @@ mod tests {
     use http::Request;
 
     use super::{InferenceMethod, ModelPath, PathVersion, Route, is_rest};
+    use crate::control::Verb;
 
     fn route(line: &str) -> Result<Route, String> {
         let (method, path) = line.split_once(' ').unwrap();
@@ -206,6 +223,22 @@ mod tests {
                 "GET /v1/models/m/MetaData?a=b",
                 Ok(Route::Metadata(latest("m"))),
             ),
+            (
+                "POST /v1/models/a%20b:load",
+                Ok(Route::Control(Verb::Load, "a b".into())),
+            ),
+            (
+                "POST /v1/models/m:unload",
+                Ok(Route::Control(Verb::Unload, "m".into())),
+            ),
+            (
+                "POST /v1/models/m:reload?x=1",
+                Ok(Route::Control(Verb::Reload, "m".into())),
+            ),
+            (
+                "GET /v1/config",
+                Ok(Route::Control(Verb::Config, String::new())),
+            ),
             ("OPTIONS /v1/whatever", Ok(Route::Preflight)),
         ] {
             assert_eq!(route(line), wanted, "{line}");
@@ -229,6 +262,12 @@ mod tests {
             "POST /v1/models/m/versions/1x:predict",
             "POST /v1/models/m/versions/1/labels/a:predict",
             "POST /v1/models/:predict",
+            "POST /v1/models/:load",
+            "POST /v1/models/m/versions/1:load",
+            "POST /v1/models/m:LOAD",
+            "POST /v1/config",
+            "GET /v1/config/",
+            "GET /v1/models/m:unload",
             "PUT /v1/models/m:predict",
             "HEAD /v1/models/m",
         ] {

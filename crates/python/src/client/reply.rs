@@ -62,6 +62,7 @@ impl OwnedReply {
                 error_message,
             } => (prediction, error_message).into_py_any(py),
             client::Reply::Health(state) => state.into_py_any(py),
+            client::Reply::Encoded(message) => PyBytes::new(py, &message).into_py_any(py),
             client::Reply::HealthList(states) => states.into_py_any(py),
         }
     }
