@@ -80,6 +80,10 @@ impl Engine {
         Ok(())
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "PyO3 hands over what it has made"
+    )]
     fn load(
         &self,
         py: Python<'_>,
