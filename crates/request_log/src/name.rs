@@ -34,9 +34,10 @@ impl Names {
 
     /// Where they are.
     pub(crate) fn folder(&self) -> &Path {
-        match self.folder.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => &self.folder,
+        if self.folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            &self.folder
         }
     }
 

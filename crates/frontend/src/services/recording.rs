@@ -21,6 +21,22 @@ enum Asked {
     Tensors(Vec<(String, Tensor)>, Vec<String>),
 }
 
+impl Asked {
+    fn tensors_of(call: &Call) -> Self {
+        let signature = call.signature();
+        let inputs = signature.inputs.iter().zip(call.inputs());
+        let outputs = call.outputs().iter();
+        Self::Tensors(
+            inputs
+                .map(|(spec, tensor)| (spec.alias.clone(), tensor.clone()))
+                .collect(),
+            outputs
+                .map(|position| signature.outputs[*position].alias.clone())
+                .collect(),
+        )
+    }
+}
+
 impl Recording {
     /// Of a call that is about to run, if it is to be kept; `message`: of gRPC's method.
     pub(super) fn begin(
@@ -32,23 +48,17 @@ impl Recording {
             return None;
         }
         let signature = call.signature();
-        let asked = match message {
-            Some((method, message)) => Asked::Message(method, message.clone()),
-            None => {
-                let inputs = signature.inputs.iter().zip(call.inputs());
-                let outputs = call.outputs().iter();
-                Asked::Tensors(
-                    inputs
-                        .map(|(spec, tensor)| (spec.alias.clone(), tensor.clone()))
-                        .collect(),
-                    outputs
-                        .map(|position| signature.outputs[*position].alias.clone())
-                        .collect(),
-                )
-            }
-        };
+        let asked = message.map_or_else(
+            || Asked::tensors_of(call),
+            |(method, message)| Asked::Message(method, message.clone()),
+        );
+        let is_several = matches!(&asked, Asked::Message(InferenceMethod::MultiInference, _));
         Some(Box::new(Self {
-            signature: signature.name.clone(),
+            signature: if is_several {
+                String::new()
+            } else {
+                signature.name.clone()
+            },
             asked,
         }))
     }

@@ -47,6 +47,9 @@ impl OwnedReply {
         };
         match reply {
             client::Reply::Predict { .. } => Self::new(reply, &Form::Plain).into_python(py),
+            client::Reply::Message(message) | client::Reply::Encoded(message) => {
+                PyBytes::new(py, &message).into_py_any(py)
+            }
             client::Reply::Metadata {
                 version,
                 signatures,
@@ -61,7 +64,6 @@ impl OwnedReply {
                 error_message,
             } => (prediction, error_message).into_py_any(py),
             client::Reply::Health(state) => state.into_py_any(py),
-            client::Reply::Encoded(message) => PyBytes::new(py, &message).into_py_any(py),
             client::Reply::HealthList(states) => states.into_py_any(py),
         }
     }
