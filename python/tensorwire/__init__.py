@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import errors as errors
     from .client import AsyncClient, Client, Keepalive, Retry, Tls
-    from .config import Batching
+    from .config import Batching, RequestLog
     from .errors import TensorWireError
     from .model import Model
     from .repository.model_config import ModelConfig
@@ -39,6 +39,7 @@ _HOMES = {
     "ModelMetadata": "signature",
     "ModelStatus": "signature",
     "ModelVersion": "repository.source",
+    "RequestLog": "config",
     "Retry": "client",
     "Server": "server",
     "Signature": "signature",
@@ -60,6 +61,7 @@ __all__ = [
     "ModelMetadata",
     "ModelStatus",
     "ModelVersion",
+    "RequestLog",
     "Retry",
     "Server",
     "Signature",

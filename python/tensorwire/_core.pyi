@@ -53,7 +53,11 @@ class Engine:
         `options` is JSON: batching {enabled, max_batch_size, batch_timeout_micros,
         max_enqueued_batches, num_batch_threads, allowed_batch_sizes (list),
         pad_variable_length_inputs, enable_large_batch_splitting,
-        max_execution_batch_size}; null where it is for the engine to choose.
+        max_execution_batch_size}, null where it is for the engine to choose; warmup
+        {enabled, iterations, failing ("refuse" or "warn"), file (null: the version's own)};
+        logging (null: none) {prefix, format ("tfrecord" or "jsonl"), sampling_rate (0 to 1),
+        max_file_bytes, max_file_age (null: any), max_files (0: any), max_total_bytes (0:
+        any), flush_interval, queue_records, queue_bytes, saved_model_tags}; seconds.
 
         A version of that number that is available answers until the new one takes its
         place, all at once; the call returns when the old one is freed. On failure the old
@@ -87,6 +91,13 @@ class Engine:
         are not there may be named; requests are then told that there is none.
 
         Raises NativeError NOT_FOUND if no model of this name was declared or loaded."""
+
+    def stop_warmups(self) -> None:
+        """Ends warm-ups under way and to come: their loads fail with CANCELLED."""
+
+    def finish_logs(self, timeout: float) -> bool:
+        """Writes what is kept of requests and finishes the files; False: that took longer
+        than `timeout` seconds. A request that is answered later begins another file."""
 
     def models(self) -> list[str]:
         """The names of all models, sorted."""
@@ -209,6 +220,19 @@ class Request:
         is not of that kind, or wrong. Reply: a dict of the outputs wanted in their order, or
         of all by name; arrays of their own memory, and a WireTensor for an output of
         another type."""
+
+    @property
+    def message(self) -> bytes:
+        """The message, encoded."""
+
+    @staticmethod
+    def encoded(method: str, message: bytes) -> Request:
+        """A message that was encoded before, for a method of PredictionService. Reply: as for
+        `predict` for "Predict"; for "Classify", "Regress" and "MultiInference" the reply's
+        encoded message.
+
+        Raises NativeError INVALID_ARGUMENT for another method.
+        """
 
     @staticmethod
     def metadata(model: str, version: int | None, label: str | None) -> Request:
@@ -339,6 +363,27 @@ class LoadTest:
     def cancel(self) -> None:
         """Gives up what is under way too."""
 
+@final
+class RecordReader:
+    """The records of a TFRecord file, in order."""
+
+    def __new__(cls, path: str) -> RecordReader:
+        """Raises NativeError FAILED_PRECONDITION if the file can't be opened."""
+
+    def __iter__(self) -> RecordReader: ...
+    def __next__(self) -> bytes:
+        """Raises NativeError DATA_LOSS for a record that is damaged or cut short, after which
+        there are no more."""
+
+def frame_record(record: bytes) -> bytes:
+    """A record as it stands in a TFRecord file, with its length and checksums."""
+
+def decode_predict_reply(message: bytes) -> tuple[int | None, list[WireTensor]]:
+    """What `Request.predict` answers, of an encoded `tensorflow.serving.PredictResponse`.
+
+    Raises NativeError DATA_LOSS if it is none.
+    """
+
 def build_info() -> dict[str, str]:
     """The core's version, build profile and target."""
 
@@ -354,8 +399,11 @@ __all__ = [
     "Inbox",
     "LoadTest",
     "NativeError",
+    "RecordReader",
     "Request",
     "Server",
     "build_info",
+    "decode_predict_reply",
     "descriptor_set",
+    "frame_record",
 ]

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("tensorwire.server")
 
+LOG_LIMIT_SECONDS = 5.0
+"""How long a stop waits for what is kept of requests to be on the disk."""
+
 
 class Server(ServedModels):
     """Serves models over gRPC from this process.
@@ -157,7 +160,10 @@ class Server(ServedModels):
         self._stopping.set()
         # A start that is still opening TensorFlow holds the lock; then there is no listener.
         with self._lock:
-            listener, renewal, control = self._listener, self._renewal, self._control
+            engine, listener = self._engine, self._listener
+            renewal, control = self._renewal, self._control
+        if engine is not None:
+            engine.stop_warmups()
         if renewal is not None:
             renewal.stop()
         if control is not None:
@@ -167,6 +173,8 @@ class Server(ServedModels):
             self._complete = False
         if not self._repository.stop(max(0.0, end - time.monotonic())):
             self._complete = False
+        if engine is not None and not engine.finish_logs(LOG_LIMIT_SECONDS):
+            _log.warning("the request logs could not be finished: the disk is too slow")
         self._stopped.set()
         return self._complete
 
@@ -262,6 +270,7 @@ class Server(ServedModels):
                 f"default_model can't be {default!r}: the models served are {', '.join(names)}"
             )
         self.config.batches.check_models(names)
+        self.config.request_logs.check_models(names)
 
     def _open_listener(self, engine: _core.Engine) -> None:
         try:

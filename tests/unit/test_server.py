@@ -41,6 +41,12 @@ class RecordingCore:
             raise NativeError("DATA_LOSS", f"{path} is corrupt", "")
         self.calls.append(f"load {name} {version}")
 
+    def stop_warmups(self) -> None:
+        """There are none."""
+
+    def finish_logs(self, timeout: float) -> bool:
+        return True
+
     def fail(self, name: str, version: int, code: str, message: str) -> None:
         self.calls.append(f"fail {name} {version} {code}")
 

@@ -23,6 +23,8 @@ pub enum Reply {
         /// Names and tensors, each name once.
         outputs: Vec<(String, Tensor)>,
     },
+    /// Of `Request::encoded`, but for Predict: the reply's message, encoded.
+    Message(Bytes),
     /// Of `Request::metadata`.
     Metadata {
         /// The version that is described, if the server says.
@@ -70,6 +72,9 @@ impl Reply {
                     version: response.version,
                     outputs: response.outputs,
                 })
+            }
+            Method::Classify | Method::Regress | Method::MultiInference => {
+                Ok(Self::Message(message.clone()))
             }
             Method::ModelMetadata => metadata(&parse(message)?),
             Method::ModelStatus => Ok(Self::Status(statuses(parse(message)?))),

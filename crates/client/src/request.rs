@@ -15,6 +15,9 @@ use crate::metadata::{ENCODING_KEY, TENSOR_CONTENT};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Predict,
+    Classify,
+    Regress,
+    MultiInference,
     ModelMetadata,
     ModelStatus,
     Text,
@@ -38,6 +41,9 @@ impl Method {
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Predict => "/tensorflow.serving.PredictionService/Predict",
+            Self::Classify => "/tensorflow.serving.PredictionService/Classify",
+            Self::Regress => "/tensorflow.serving.PredictionService/Regress",
+            Self::MultiInference => "/tensorflow.serving.PredictionService/MultiInference",
             Self::ModelMetadata => "/tensorflow.serving.PredictionService/GetModelMetadata",
             Self::ModelStatus => "/tensorflow.serving.ModelService/GetModelStatus",
             Self::Text => "/prediction_service.PredictionService/Predict",
@@ -75,6 +81,29 @@ impl Request {
             frame: framed(call.encoded_len(), |buffer| call.write(buffer)),
             header: Some(ENCODING),
         }
+    }
+
+    /// A message that somebody has encoded, for the method of `PredictionService` of this name:
+    /// Predict, answered as [`Self::predict`], or Classify, Regress or `MultiInference`,
+    /// answered with [`crate::Reply::Message`]. `None`: another method.
+    pub fn encoded(method: &str, message: &[u8]) -> Option<Self> {
+        let (method, header) = match method {
+            "Predict" => (Method::Predict, Some(ENCODING)),
+            "Classify" => (Method::Classify, None),
+            "Regress" => (Method::Regress, None),
+            "MultiInference" => (Method::MultiInference, None),
+            _ => return None,
+        };
+        Some(Self {
+            method,
+            frame: framed(message.len(), |buffer| buffer.put_slice(message)),
+            header,
+        })
+    }
+
+    /// The message, encoded.
+    pub fn message(&self) -> &[u8] {
+        &self.frame[PREFIX_BYTES..]
     }
 
     /// The message's length, without gRPC's prefix.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use engine::{
 use frontend::TextCall;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
+use request_log::RequestLogs;
 use tensor::Tensor;
 use tensorflow::{Library, SessionConfig, Tags, give_memory_back, load_saved_model};
 use wire::signatures::describe;
@@ -26,6 +28,7 @@ use crate::model_files::file_bytes;
 use crate::of_this_process::OfThisProcess;
 use crate::signatures::signature_tuples;
 use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
+use crate::warm_up::warmed_up;
 
 /// (version, state, error code, message).
 type StatusTuple = (i64, &'static str, &'static str, String);
@@ -39,6 +42,9 @@ pub(crate) struct Engine {
     meter: Arc<Meter>,
     later: OfThisProcess<LaterMeter>,
     loads: Loads,
+    logs: RequestLogs,
+    /// Ends warm-ups.
+    is_stopping: AtomicBool,
 }
 
 #[pymethods]
@@ -82,7 +88,12 @@ impl Engine {
         path: PathBuf,
         options: &str,
     ) -> PyResult<()> {
-        let LoadOptions { model, tags } = LoadOptions::from_json(options)?;
+        let LoadOptions {
+            model,
+            tags,
+            warmup,
+            logging,
+        } = LoadOptions::from_json(options)?;
         let engine = self.models().map_err(serve_error)?;
         let registry = &engine.registry;
         let replaces = self.find(name, Some(version)).is_ok();
@@ -93,12 +104,19 @@ impl Engine {
                 load_saved_model(self.library, &self.session, (name, version), &path, &tags);
             let shown = path.display().to_string();
             engine.loads.record(&shown, loaded.is_ok(), begun.elapsed());
-            let loaded = loaded?.with_options(model);
-            loaded.metrics.join(engine.names.of(name));
-            loaded.metrics.set_file_bytes(file_bytes(&path));
+            let recorder = logging.map(|log| self.logs.recorder(name, version, log));
+            let recorder = recorder.transpose().map_err(|error| {
+                ServeError::resource_exhausted(format!("cannot start a thread: {error}"))
+            })?;
+            let loaded = loaded?.with_options(model).with_recorder(recorder);
             if let Some(subject) = self.measure(&loaded, &path, &tags) {
                 let _ = unmeasured.set(subject);
             }
+            let beside = (&self.is_stopping, &engine.warmups);
+            let loaded = warmed_up(loaded, &path, &warmup, beside)?;
+            // Only now: what a warm-up runs is counted nowhere.
+            loaded.metrics.join(engine.names.of(name));
+            loaded.metrics.set_file_bytes(file_bytes(&path));
             Ok(loaded)
         };
         let load_and_measure = || {
@@ -144,6 +162,19 @@ impl Engine {
     fn set_labels(&self, name: &str, labels: BTreeMap<String, i64>) -> PyResult<()> {
         let registry = self.registry()?;
         registry.set_labels(name, labels).map_err(serve_error)
+    }
+
+    fn stop_warmups(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn finish_logs(&self, py: Python<'_>, timeout: f64) -> bool {
+        let limit = Duration::try_from_secs_f64(timeout.max(0.0)).unwrap_or(Duration::MAX);
+        // The thread that writes is not there in a fork.
+        if self.models().is_err() {
+            return true;
+        }
+        exit_gate::detach(py, || self.logs.finish(limit))
     }
 
     #[pyo3(name = "models")]
@@ -236,6 +267,8 @@ impl Engine {
             later: OfThisProcess::new(LaterMeter::new(Arc::clone(&meter))),
             meter,
             loads: Loads::default(),
+            logs: RequestLogs::default(),
+            is_stopping: AtomicBool::new(false),
             session,
         })
     }

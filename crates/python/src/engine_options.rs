@@ -6,7 +6,9 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use engine::{Batching, Limits, ModelOptions};
+use frontend::WarmupOptions;
 use pyo3::PyResult;
+use request_log::LogOptions;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use tensorflow::{SessionOptions, Tags};
@@ -65,6 +67,10 @@ pub(crate) struct LoadOptions {
     pub(crate) model: ModelOptions,
     /// Which of its graphs is served.
     pub(crate) tags: Tags,
+    /// Which requests it runs before it is served.
+    pub(crate) warmup: WarmupOptions,
+    /// Which of its requests are kept; `None`: none.
+    pub(crate) logging: Option<LogOptions>,
 }
 
 impl LoadOptions {
@@ -72,8 +78,10 @@ impl LoadOptions {
     pub(crate) fn from_json(json: &str) -> PyResult<Self> {
         let ModelFields {
             batching,
-            check_method_name,
             tags,
+            warmup,
+            logging,
+            check_method_name,
         } = from_json("the model's options", json)?;
         Ok(Self {
             model: ModelOptions {
@@ -81,6 +89,8 @@ impl LoadOptions {
                 check_method_name,
             },
             tags: Tags::new(tags).map_err(serve_error)?,
+            warmup,
+            logging,
         })
     }
 }
@@ -115,8 +125,10 @@ struct SessionFields {
 struct ModelFields {
     #[serde(with = "BatchingFields")]
     batching: Batching,
-    check_method_name: bool,
+    warmup: WarmupOptions,
+    logging: Option<LogOptions>,
     tags: Vec<String>,
+    check_method_name: bool,
 }
 
 #[derive(Deserialize)]

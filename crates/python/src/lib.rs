@@ -23,6 +23,8 @@ mod measure;
 
 mod later;
 
+mod warm_up;
+
 mod model_files;
 
 mod loading;
@@ -36,6 +38,8 @@ mod control;
 mod client;
 
 mod load;
+
+mod records;
 
 mod build_info;
 
@@ -56,6 +60,11 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::Call>()?;
     module.add_class::<client::Inbox>()?;
     module.add_class::<load::LoadTest>()?;
+
+    // What was recorded.
+    module.add_class::<records::RecordReader>()?;
+    module.add_function(wrap_pyfunction!(records::frame_record, module)?)?;
+    module.add_function(wrap_pyfunction!(records::decode_predict_reply, module)?)?;
 
     module.add_function(wrap_pyfunction!(build_info::build_info, module)?)?;
     module.add_function(wrap_pyfunction!(build_info::descriptor_set, module)?)

@@ -70,7 +70,7 @@ class BenchCall:
         metadata = client.metadata(model, **which)
         signature = callable_signature(metadata.signatures, choice.signature, model)
         wanted = wanted_inputs(signature)
-        arrays = _arrays(inputs, signature, wanted)
+        arrays = request_arrays(inputs, signature, wanted)
         outputs = list(choice.outputs)
         client.predict(model, arrays, signature=choice.signature, outputs=outputs or None, **which)
         request = _encoded(model, choice, arrays, outputs)
@@ -105,7 +105,7 @@ def _dtype(array: NDArray[Any]) -> str:
     return "string" if array.dtype.kind == "O" else array.dtype.name
 
 
-def _arrays(
+def request_arrays(
     inputs: Inputs, signature: Signature, wanted: Mapping[str, WantedInput]
 ) -> dict[str, NDArray[Any]]:
     """Those given, and random ones for the others that the signature needs."""

@@ -19,7 +19,9 @@ from .model_server import model_server
 from .models import models
 from .options import HELP_SETTINGS, debug_asked, debug_option, forget_debug
 from .predict import predict
+from .replay import replay
 from .serve import serve
+from .warmup import warmup
 
 _INTERRUPTED = 130
 
@@ -37,10 +39,12 @@ def program() -> None:
     tensorwire models list localhost:50051           change it while it runs
     tensorwire predict localhost:50051 my_model --input 'x=[1, 2, 3]'
     tensorwire bench localhost:50051 my_model        how fast it answers
+    tensorwire warmup record ./my_model              requests to run before it is served
+    tensorwire replay LOG localhost:50051            recorded requests, sent again
     """
 
 
-for _command in (serve, model_server, models, predict, inspect, bench, demo):
+for _command in (serve, model_server, models, predict, inspect, bench, warmup, replay, demo):
     program.add_command(_command)
 
 

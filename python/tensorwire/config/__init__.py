@@ -8,6 +8,7 @@ from __future__ import annotations
 from .batching import Batching
 from .keywords import EngineSettings, Settings
 from .loading import all_settings, load_config
+from .request_log import RequestLog, request_log_of
 from .setting import Setting
 from .tree import LOG_FORMATS, LOG_LEVELS, EngineConfig, ServeConfig
 from .values import MAX_MESSAGE_BYTES
@@ -20,10 +21,12 @@ __all__ = [
     "Batching",
     "EngineConfig",
     "EngineSettings",
+    "RequestLog",
     "ServeConfig",
     "Setting",
     "Settings",
     "all_settings",
     "load_config",
     "parse_grace",
+    "request_log_of",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from .batching import Batching
+from .request_log import RequestLog
 
 _Path = str | os.PathLike[str]
 
@@ -79,6 +80,16 @@ class Settings(EngineSettings, total=False):
     max_rows: int
     max_bytes: int | str
     default_timeout: float | str | None
+    warmup: bool
+    warmup_iterations: int
+    warmup_failing: str
+    log_requests: str | Sequence[str] | Mapping[str, _Path | RequestLog]
+    log_sampling: float | str
+    log_requests_format: str
+    log_requests_file_size: int | str
+    log_requests_file_age: float | str | None
+    log_requests_files: int
+    log_requests_total_size: int | str
     store_cache: _Path
     store_cache_size: int | str
 

@@ -20,6 +20,8 @@ from .batching import Batching
 from .lifecycle import LifecycleConfig
 from .memory import memory_limit
 from .network import ConnectionsConfig, TlsConfig
+from .recorded import NO_WARMUP, RequestLogConfig, WarmupConfig
+from .request_log import RequestLog
 from .setting import branch, setting
 
 if TYPE_CHECKING:
@@ -208,13 +210,22 @@ class EngineConfig:
     limits: LimitsConfig = branch(LimitsConfig)
     measuring: MeasuringConfig = branch(MeasuringConfig)
 
-    def version_options(self, batching: Batching) -> str:
-        """The options of a version that is batched so, as `_core.Engine.load` takes them."""
+    def version_options(
+        self,
+        batching: Batching,
+        warmup: Mapping[str, Any] = NO_WARMUP,
+        log: RequestLog | None = None,
+    ) -> str:
+        """The options of a version that is batched and warmed up so, and some of whose
+        requests are kept, as `_core.Engine.load` takes them."""
+        tags = list(self.saved_model_tags)
         return json.dumps(
             {
                 "batching": batching.to_native(),
                 "check_method_name": self.check_method_name,
-                "tags": list(self.saved_model_tags),
+                "tags": tags,
+                "warmup": dict(warmup),
+                "logging": None if log is None else log.to_native(tags),
             }
         )
 
@@ -420,6 +431,8 @@ class ServeConfig:
     engine: EngineConfig = branch(EngineConfig)
     stores: StoreConfig = branch(StoreConfig)
     log: LogConfig = branch(LogConfig)
+    warmups: WarmupConfig = branch(WarmupConfig)
+    request_logs: RequestLogConfig = branch(RequestLogConfig)
 
     def version_options(
         self,
@@ -432,9 +445,12 @@ class ServeConfig:
         model itself goes before the settings: its `batching`, and its `tables` warmup and
         logging.
 
-        Raises ConfigError for a file in its folder that can't be read, and for what the
-        tables can't say.
+        Raises ConfigError for a file in its folder that can't be read, and for what the tables
+        can't say.
         """
-        for name in tables or {}:
-            raise ConfigError(f"{name} of model {model!r} can't be set by this server")
-        return self.engine.version_options(batching or self.batches.of_version(model, folder))
+        tables = tables or {}
+        return self.engine.version_options(
+            batching or self.batches.of_version(model, folder),
+            self.warmups.of_model(tables.get("warmup", {}), model),
+            self.request_logs.of_model(tables.get("logging", {}), model),
+        )

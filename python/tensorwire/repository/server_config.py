@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tensorwire.config.request_log import as_logging_config, request_log_of
 from tensorwire.config.text_proto import read_text_proto
 from tensorwire.errors import ConfigError
 from tensorwire.messages import message_type, new_message
@@ -68,6 +69,8 @@ def model_of(config: Any) -> ModelConfig:
     """The model that a `ModelConfig` describes, once its platform is checked."""
     logging = {}
     if config.HasField("logging_config"):
+        # What can't be is told before any model is touched.
+        request_log_of(config.logging_config, config.name)
         logging = {"logging": _as_dict(config.logging_config)}
     return ModelConfig(
         config.name,
@@ -113,7 +116,8 @@ def config_of(model: ModelConfig) -> Any:
     if "logging" in model.options:
         from google.protobuf import json_format
 
-        json_format.ParseDict(dict(model.options["logging"]), config.logging_config)
+        table = as_logging_config(model.options["logging"], model.name)
+        json_format.ParseDict(table, config.logging_config)
     return config
 
 

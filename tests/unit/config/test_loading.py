@@ -141,6 +141,16 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_CHECK_METHOD_NAME": "on",
         "TENSORWIRE_LOG_FORMAT": "JSON",
         "TENSORWIRE_LOG_LEVEL": "debug",
+        "TENSORWIRE_WARMUP": "off",
+        "TENSORWIRE_WARMUP_ITERATIONS": "3",
+        "TENSORWIRE_WARMUP_FAILING": "warn",
+        "TENSORWIRE_LOG_REQUESTS": f"{tmp_path}/all-,a={tmp_path}/a",
+        "TENSORWIRE_LOG_SAMPLING": "1%",
+        "TENSORWIRE_LOG_REQUESTS_FORMAT": "jsonl",
+        "TENSORWIRE_LOG_REQUESTS_FILE_SIZE": "1MiB",
+        "TENSORWIRE_LOG_REQUESTS_FILE_AGE": "10m",
+        "TENSORWIRE_LOG_REQUESTS_FILES": "4",
+        "TENSORWIRE_LOG_REQUESTS_TOTAL_SIZE": "3MiB",
     }
     from_variables = set(all_settings()) - set(ONLY_IN_PROGRAMS)
     assert {f"TENSORWIRE_{name.upper()}" for name in from_variables} == set(environ)
@@ -202,6 +212,26 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "a": Batching(max_enqueued_batches=7),
         "b": Batching.off(),
         "c": Batching.off(),
+    }
+    version = json.loads(config.version_options("a", tmp_path))
+    assert version["warmup"] == {
+        "enabled": False,
+        "iterations": 3,
+        "failing": "warn",
+        "file": None,
+    }
+    assert version["logging"] == {
+        "prefix": str(tmp_path / "a"),
+        "format": "jsonl",
+        "sampling_rate": 0.01,
+        "max_file_bytes": 2**20,
+        "max_file_age": 600.0,
+        "max_files": 4,
+        "max_total_bytes": 3 * 2**20,
+        "flush_interval": 1.0,
+        "queue_records": 10_000,
+        "queue_bytes": 64 * 2**20,
+        "saved_model_tags": ["serve", "gpu"],
     }
 
 

@@ -53,6 +53,13 @@ metrics! {
         "Batches that run at the moment.";
     MODEL_VERSIONS = "tensorwire_model_versions",
         "Versions of each model by their state.";
+    KEPT_REQUESTS = "tensorwire_request_log_records_total",
+        "Requests that were to be kept in a model's request log, by what became of them: \
+         written, lost_in_queue (too many waited) or lost_on_disk.";
+    WARMUP_SECONDS = "tensorwire_warmup_seconds_total",
+        "Time that warming versions up took, by how it ended.";
+    WARMUP_RECORDS = "tensorwire_warmup_records_total",
+        "Records that were read to warm versions up.";
     MODEL_FILE_BYTES = "tensorwire_model_file_bytes",
         "Bytes of the files that an available version was loaded from: about what its graph \
          and variables take in memory.";
@@ -103,6 +110,10 @@ pub const CODE: &str = "code";
 pub const PHASE: &str = "phase";
 /// A version's state.
 pub const STATE: &str = "state";
+/// What became of a request that was to be kept.
+pub const OUTCOME: &str = "outcome";
+/// A version's folder.
+pub const PATH: &str = "path";
 /// The index of an I/O thread.
 pub const IO_THREAD: &str = "io_thread";
 

@@ -5,6 +5,8 @@ mod family;
 
 mod models;
 
+mod recorded;
+
 mod process;
 
 mod server;
@@ -71,6 +73,7 @@ impl Metrics {
 
 fn write(server: &Shared) -> Option<String> {
     let mut families = models::families(&server.engine.registry, &server.engine.unmatched);
+    families.extend(recorded::families(&server.engine));
     families.extend(server::families(
         server.engine.dispatcher.gauges(),
         &server.metrics.io_threads,

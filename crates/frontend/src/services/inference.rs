@@ -239,16 +239,20 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// For `call`, whose message had `received` bytes and was none of gRPC's: if it is to be
-    /// kept, its tensors are.
-    #[allow(dead_code, reason = "the REST services make it")]
+    /// For `call`, whose message had `received` bytes and was none of gRPC's own: if it is to
+    /// be kept, its tensors are; not of a part, whose whole is kept.
     pub(crate) fn new(
         reply_to: ReplyTo,
         call: &Call,
         received: usize,
         wants_timings: bool,
     ) -> Self {
-        let recording = Recording::begin(call, None);
+        let is_part = matches!(reply_to, ReplyTo::Part(_));
+        let recording = if is_part {
+            None
+        } else {
+            Recording::begin(call, None)
+        };
         Self::recorded(reply_to, call, (received, wants_timings), recording)
     }
 

@@ -47,8 +47,13 @@ impl Recording {
                 )
             }
         };
+        let is_several = matches!(&asked, Asked::Message(InferenceMethod::MultiInference, _));
         Some(Box::new(Self {
-            signature: signature.name.clone(),
+            signature: if is_several {
+                String::new()
+            } else {
+                signature.name.clone()
+            },
             asked,
         }))
     }

@@ -42,7 +42,8 @@ pub(crate) struct Part {
 }
 
 impl Together {
-    /// The calls' parts in the reply of `responder`, one for each reader.
+    /// The calls' parts in the reply of `responder`, one for each reader; `recording`: if the
+    /// request is to be kept.
     pub(super) fn parts(
         (responder, recording): (Responder, Option<Box<Recording>>),
         model: Arc<ServedModel>,

@@ -47,6 +47,7 @@ impl OwnedReply {
         };
         match reply {
             client::Reply::Predict { .. } => Self::new(reply, &Form::Plain).into_python(py),
+            client::Reply::Message(message) => PyBytes::new(py, &message).into_py_any(py),
             client::Reply::Metadata {
                 version,
                 signatures,

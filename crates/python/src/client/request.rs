@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 use tensor::Tensor;
 use wire::predict::{ModelSpec, PredictCall, Version};
 
@@ -97,6 +97,24 @@ impl Request {
             }),
             form: Form::Arrays(wanted.into()),
         })
+    }
+
+    /// A message that was encoded before.
+    #[staticmethod]
+    fn encoded(method: &str, message: &[u8]) -> PyResult<Self> {
+        client::Request::encoded(method, message)
+            .map(Self::plain)
+            .ok_or_else(|| {
+                invalid_argument(&format!(
+                    "there is no method {method} to which a recorded request is sent"
+                ))
+            })
+    }
+
+    /// The message, encoded.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.request.message())
     }
 
     /// PredictionService/GetModelMetadata.

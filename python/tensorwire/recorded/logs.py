@@ -1,0 +1,186 @@
+"""Files of recorded requests, as a server's request log has them: TFRecord files of
+`tensorflow.serving.PredictionLog`, or lines of JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tensorwire._core import NativeError, RecordReader, frame_record
+from tensorwire.errors import DataLossError, TensorWireError
+from tensorwire.messages import message_type, new_message
+
+LOG = "tensorflow.serving.PredictionLog"
+
+METHODS = {
+    "predict_log": "Predict",
+    "classify_log": "Classify",
+    "regress_log": "Regress",
+    "multi_inference_log": "MultiInference",
+}
+"""The method of PredictionService whose request a record holds, by the record's kind."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A record of a request."""
+
+    place: str
+    """Where it is, for people: `FILE, record 3`."""
+
+    log: Any
+    """The `PredictionLog`."""
+
+    time: float | None
+    """When the request came, in seconds since 1970; None: the record doesn't say."""
+
+    @property
+    def kind(self) -> str | None:
+        """Which of the log's messages is set."""
+        name: str | None = self.log.WhichOneof("log_type")
+        return name
+
+    @property
+    def method(self) -> str | None:
+        """The method that was called; None: none that can be called again."""
+        return METHODS.get(self.kind or "")
+
+    @property
+    def request(self) -> Any:
+        """The request's message."""
+        return getattr(self.log, self.kind or "").request
+
+    @property
+    def response(self) -> Any:
+        """The reply's message; None: it was not kept."""
+        part = getattr(self.log, self.kind or "")
+        return part.response if part.HasField("response") else None
+
+    @property
+    def model(self) -> str:
+        """The model that was asked."""
+        request = self.request
+        if self.method == "MultiInference":
+            return request.tasks[0].model_spec.name if request.tasks else ""
+        return str(request.model_spec.name)
+
+
+def read_files(paths: Iterable[Path]) -> Iterator[Recorded]:
+    """The records of these files, one after the other.
+
+    Raises TensorWireError for a file that can't be read, DataLossError for a record that is
+    damaged.
+    """
+    for path in paths:
+        yield from _read_lines(path) if _is_json(path) else _read_records(path)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(1) == b"{"
+    except OSError as error:
+        raise TensorWireError(f"{path} can't be read: {error.strerror}") from None
+
+
+def _read_records(path: Path) -> Iterator[Recorded]:
+    """Their times are whole seconds: those of one are spread over it, in their order."""
+    same: list[tuple[str, Any]] = []
+    for number, log in enumerate(_logs_of(path)):
+        if same and (_second(log) != _second(same[0][1]) or len(same) == MOST_IN_A_SECOND):
+            yield from _spread(same)
+            same = []
+        same.append((f"{path}, record {number}", log))
+    yield from _spread(same)
+
+
+MOST_IN_A_SECOND = 10_000
+"""Records of one second that are kept in memory to spread them."""
+
+
+def _spread(same: list[tuple[str, Any]]) -> Iterator[Recorded]:
+    for index, (place, log) in enumerate(same):
+        second = _second(log)
+        yield Recorded(place, log, None if second is None else second + index / len(same))
+
+
+def _second(log: Any) -> int | None:
+    return log.log_metadata.timestamp_secs or None
+
+
+def _logs_of(path: Path) -> Iterator[Any]:
+    from google.protobuf.message import DecodeError
+
+    kind = message_type(LOG)
+    number = -1
+    try:
+        for record in RecordReader(str(path)):
+            number += 1
+            yield kind.FromString(record)
+    except NativeError as error:
+        raise DataLossError(f"{path}: {error.args[1]}") from None
+    except DecodeError:
+        raise DataLossError(f"{path}: record {number} is no PredictionLog") from None
+
+
+def _read_lines(path: Path) -> Iterator[Recorded]:
+    from google.protobuf import json_format
+
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            if not line.strip():
+                continue
+            try:
+                fields = json.loads(line)
+                time = fields.pop("time", None)
+                fields.pop("duration_ms", None)
+                log = json_format.ParseDict(fields, new_message(LOG))
+                seconds = None if time is None else _seconds(time)
+            except (ValueError, AttributeError, json_format.ParseError) as error:
+                raise DataLossError(f"{path}: line {number + 1} is no record: {error}") from None
+            yield Recorded(f"{path}, line {number + 1}", log, seconds)
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+@contextlib.contextmanager
+def written_whole(path: Path, logs: Iterable[Any]) -> Iterator[Path]:
+    """Writes a TFRecord file of these logs beside `path`, hands out its name, and gives it
+    `path`'s when all that is done with it goes well; folders are made.
+
+    Raises TensorWireError if it can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise TensorWireError(f"{path} can't be written: {error.strerror}") from None
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for log in logs:
+                file.write(frame_record(log.SerializeToString(deterministic=True)))
+        # As any new file of the user's: mkstemp's is for its owner alone.
+        partial.chmod(0o666 & ~_umask())
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise TensorWireError(f"{path} can't be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
