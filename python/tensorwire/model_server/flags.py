@@ -254,7 +254,7 @@ _LOADING = (
         "num_request_iterations_for_warmup",
         Kind.INT32,
         0,
-        "How often each of these is run; 0: once.",
+        "How often each of these is run; 0 and less: once.",
     ),
     Flag("version", Kind.BOOL, False, "Print the versions and exit."),
     Flag(

@@ -351,3 +351,11 @@ def test_platform_config_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     assert refusal(BASE, flag)[1].startswith(f"{file}, line 1: ")
     file.write_text(PLATFORM.replace("SavedModelBundleSource", "Another"))
     assert refusal(BASE, flag)[0] == "INVALID_ARGUMENT"
+
+
+def test_warmup() -> None:
+    warmups = config("--enable_model_warmup=false").warmups
+    assert (warmups.warmup, warmups.warmup_iterations) == (False, 1)
+    warmups = config("--num_request_iterations_for_warmup=3").warmups
+    assert (warmups.warmup, warmups.warmup_iterations) == (True, 3)
+    assert config("--num_request_iterations_for_warmup=-3").warmups.warmup_iterations == 1
