@@ -146,7 +146,8 @@ _MODELS = (
         "load_retry_interval_micros",
         Kind.INT64,
         60_000_000,
-        "Microseconds between those tries; negative: none.",
+        "Microseconds before the first of these tries; the time doubles with each, up to a "
+        "minute. Negative: none.",
     ),
     Flag(
         "file_system_poll_wait_seconds",
