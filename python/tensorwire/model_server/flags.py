@@ -58,8 +58,8 @@ _NETWORK = (
         "rest_api_timeout_in_ms",
         Kind.INT32,
         30000,
-        "Milliseconds that a REST call may take.",
-        _POSITIVE,
+        "Milliseconds that a REST call may take; 0: any time.",
+        (0, INT32[1]),
     ),
     Flag(
         "rest_api_enable_cors_support",

@@ -359,3 +359,12 @@ def test_warmup() -> None:
     warmups = config("--num_request_iterations_for_warmup=3").warmups
     assert (warmups.warmup, warmups.warmup_iterations) == (True, 3)
     assert config("--num_request_iterations_for_warmup=-3").warmups.warmup_iterations == 1
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "seconds"), [(1500, 1.5), (0, None), (2**31 - 1, 86400.0)]
+)
+def test_rest(milliseconds: int, seconds: float | None) -> None:
+    told = config(f"--rest_api_timeout_in_ms={milliseconds}", "--rest_api_enable_cors_support")
+    assert (told.listener.rest_timeout, told.listener.cors) == (seconds, True)
+    assert config().listener.rest_timeout == 30.0
