@@ -23,4 +23,4 @@ def model_server(flags: tuple[str, ...]) -> int:
     tensorwire model-server --port=8500 --rest_api_port=8501 \\
         --model_name=mnist --model_base_path=/models/mnist
     """
-    return main(flags)
+    return main(flags, "tensorwire model-server")

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 _INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program. Its exit status: 0, 255 for flags or a start that failed, 130 if it
-    was interrupted while it started."""
+def main(arguments: Sequence[str] | None = None, program: str = "tensorwire-model-server") -> int:
+    """Runs the program, which its usage text calls `program`. Its exit status: 0, 255
+    for flags or a start that failed, 130 if it was interrupted while it started."""
     try:
         from .program import run
 
-        return run(sys.argv[1:] if arguments is None else arguments)
+        return run(sys.argv[1:] if arguments is None else arguments, program)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED

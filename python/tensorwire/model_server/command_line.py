@@ -87,6 +87,10 @@ def usage(program: str) -> str:
         f"\t{_shown(flag):<{_USAGE_WIDTH}}\t{flag.kind.value}\t{_described(flag)}"
         for flag in FLAGS
     ]
+    lines.append(
+        "What no flag says is set by the variables that `tensorwire serve --help` lists, such as "
+        "TENSORWIRE_HOST."
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -58,8 +58,8 @@ _NETWORK = (
         "rest_api_timeout_in_ms",
         Kind.INT32,
         30000,
-        "Milliseconds that a REST call may take.",
-        _POSITIVE,
+        "Milliseconds that a REST call may take; 0: any time.",
+        (0, INT32[1]),
     ),
     Flag(
         "rest_api_enable_cors_support",
@@ -146,7 +146,8 @@ _MODELS = (
         "load_retry_interval_micros",
         Kind.INT64,
         60_000_000,
-        "Microseconds between those tries; negative: none.",
+        "Microseconds before the first of these tries; the time doubles with each, up to a "
+        "minute. Negative: none.",
     ),
     Flag(
         "file_system_poll_wait_seconds",
@@ -254,7 +255,7 @@ _LOADING = (
         "num_request_iterations_for_warmup",
         Kind.INT32,
         0,
-        "How often each of these is run; 0: once.",
+        "How often each of these is run; 0 and less: once.",
     ),
     Flag("version", Kind.BOOL, False, "Print the versions and exit."),
     Flag(

@@ -72,7 +72,7 @@ def _settings(config: Any) -> dict[str, Any]:
             "--platform_config_file: its session_config is not applied; give it in a file of "
             "its own with --tensorflow_session_config_file"
         )
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {"warmup": config.enable_model_warmup}
     if config.HasField("batching_parameters"):
         settings["batching"] = with_usual(Batching(**batching_values(config.batching_parameters)))
     if config.saved_model_tags:

@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from tensorwire import __version__
@@ -30,11 +29,10 @@ FAILED = 255
 """Its exit status for everything that goes wrong, -1 in TensorFlow Serving's source."""
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Runs a command line. Returns an exit status where no server was started; else the
-    process ends with the server."""
+def run(arguments: Sequence[str], program: str) -> int:
+    """Runs a command line; the usage text calls it `program`. Returns an exit status
+    where no server was started; else the process ends with the server."""
     line = read(arguments)
-    program = Path(sys.argv[0]).name
     if line.wants_usage:
         for fault in line.faults:
             _print(fault, error=True)

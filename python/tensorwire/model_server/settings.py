@@ -144,7 +144,7 @@ def _compilation(line: CommandLine) -> dict[str, Any]:
 
 
 def _serving(line: CommandLine) -> dict[str, Any]:
-    settings = _monitoring(line)
+    settings = _monitoring(line) | _warmup(line)
     if "rest_api_timeout_in_ms" in line.given:
         milliseconds = line.number("rest_api_timeout_in_ms")
         settings["rest_timeout"] = min(milliseconds / 1000, MAX_DURATION_SECONDS)
@@ -156,6 +156,16 @@ def _serving(line: CommandLine) -> dict[str, Any]:
         settings["check_method_name"] = line.is_on("enable_signature_method_name_check")
     if "enable_serialization_as_tensor_content" in line.given:
         settings["tensor_content"] = line.is_on("enable_serialization_as_tensor_content")
+    return settings
+
+
+def _warmup(line: CommandLine) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if "enable_model_warmup" in line.given:
+        settings["warmup"] = line.is_on("enable_model_warmup")
+    times = line.number("num_request_iterations_for_warmup")
+    if times > 0:
+        settings["warmup_iterations"] = times
     return settings
 
 

@@ -156,8 +156,9 @@ def test_what_follows_two_dashes_is_unknown() -> None:
 def test_the_usage_text_names_every_flag_once() -> None:
     lines = usage("server").splitlines()
     assert lines[:2] == ["usage: server", "Flags:"]
-    assert len(lines) == 50
-    for flag, line in zip(FLAGS, lines[2:], strict=True):
+    assert len(lines) == 51
+    assert "TENSORWIRE_HOST" in lines[-1]
+    for flag, line in zip(FLAGS, lines[2:-1], strict=True):
         shown, kind, description = line.removeprefix("\t").split("\t")
         assert shown.startswith(f"--{flag.name}=")
         assert kind == flag.kind.value
@@ -178,7 +179,7 @@ def test_the_program_prints_its_usage(
 ) -> None:
     assert model_server.main(arguments) == 255
     printed = capsys.readouterr()
-    assert printed.out.startswith("usage: ")
+    assert printed.out.startswith("usage: tensorwire-model-server\nFlags:\n")
     assert "\n\t--port=8500 " in printed.out
     assert bool(printed.err) is (arguments != ["--help"])
 

@@ -351,3 +351,20 @@ def test_platform_config_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     assert refusal(BASE, flag)[1].startswith(f"{file}, line 1: ")
     file.write_text(PLATFORM.replace("SavedModelBundleSource", "Another"))
     assert refusal(BASE, flag)[0] == "INVALID_ARGUMENT"
+
+
+def test_warmup() -> None:
+    warmups = config("--enable_model_warmup=false").warmups
+    assert (warmups.warmup, warmups.warmup_iterations) == (False, 1)
+    warmups = config("--num_request_iterations_for_warmup=3").warmups
+    assert (warmups.warmup, warmups.warmup_iterations) == (True, 3)
+    assert config("--num_request_iterations_for_warmup=-3").warmups.warmup_iterations == 1
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "seconds"), [(1500, 1.5), (0, None), (2**31 - 1, 86400.0)]
+)
+def test_rest(milliseconds: int, seconds: float | None) -> None:
+    told = config(f"--rest_api_timeout_in_ms={milliseconds}", "--rest_api_enable_cors_support")
+    assert (told.listener.rest_timeout, told.listener.cors) == (seconds, True)
+    assert config().listener.rest_timeout == 30.0
