@@ -3,7 +3,16 @@
 A new measurement is a module of `measure/` as `part.Part` has it, and a line here.
 """
 
-from measure import callers, connections, large_model, large_tensor, loaded_models, memory
+from measure import (
+    callers,
+    connections,
+    large_model,
+    large_tensor,
+    loaded_models,
+    loading_spike,
+    many_models,
+    memory,
+)
 from part import Part
 
 PARTS: dict[str, Part] = {
@@ -11,6 +20,8 @@ PARTS: dict[str, Part] = {
     "large-tensor": large_tensor,
     "connections": connections,
     "models": loaded_models,
+    "many-models": many_models,
+    "loading": loading_spike,
     "memory": memory,
     "client": callers,
 }
