@@ -12,10 +12,12 @@ from measure import (
     loading_spike,
     many_models,
     memory,
+    rest,
 )
 from part import Part
 
 PARTS: dict[str, Part] = {
+    "rest": rest,
     "large-model": large_model,
     "large-tensor": large_tensor,
     "connections": connections,

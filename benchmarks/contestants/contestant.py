@@ -11,9 +11,9 @@ from paths import WORK
 class Exchange:
     """One kind of request and what its reply must be.
 
-    `key` names it in results.json, `title` in the report; `method` is the gRPC path,
-    `request` the message's bytes; `wrong` says what is wrong with a reply's bytes, or
-    `None`.
+    `key` names it in results.json, `title` in the report; `method` is the path, `request`
+    the message's bytes; `wrong` says what is wrong with a reply's bytes, or `None`.
+    `http1`: JSON over HTTP/1.1 and not gRPC.
     """
 
     key: str
@@ -21,16 +21,17 @@ class Exchange:
     method: str
     request: bytes
     wrong: Callable[[bytes], str | None]
+    http1: bool = False
 
     @property
     def frame_file(self) -> Path:
-        """The request as h2load posts it: gRPC's five-byte prefix, then the message."""
+        """The request as h2load posts it: the message, for gRPC after a five-byte prefix."""
         return WORK / "frames" / self.key
 
     def write_frame(self) -> None:
         """Prepares `frame_file`."""
         self.frame_file.parent.mkdir(parents=True, exist_ok=True)
-        prefix = b"\0" + len(self.request).to_bytes(4, "big")
+        prefix = b"" if self.http1 else b"\0" + len(self.request).to_bytes(4, "big")
         self.frame_file.write_bytes(prefix + self.request)
 
 

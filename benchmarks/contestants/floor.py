@@ -1,4 +1,4 @@
-"""The floor: a bare hyper HTTP/2 echo, benchmarks/floor."""
+"""The floor: a bare hyper echo, benchmarks/floor, of HTTP/2 or of HTTP/1.1."""
 
 import subprocess
 
@@ -17,8 +17,10 @@ def contestant(model: Model, contract: Contract) -> Contestant:
     return echoing("floor", "the floor: bare hyper echo", request)
 
 
-def echoing(key: str, title: str, request: bytes) -> Contestant:
-    """Builds the binary; it echoes `request`."""
+def echoing(
+    key: str, title: str, request: bytes, method: str = PREDICT, http1: bool = False
+) -> Contestant:
+    """Builds the binary; it echoes `request`, posted to `method`."""
     try:
         done = subprocess.run(BUILD, cwd=REPOSITORY, timeout=900)
     except FileNotFoundError as error:
@@ -29,6 +31,7 @@ def echoing(key: str, title: str, request: bytes) -> Contestant:
     def wrong(reply: bytes) -> str | None:
         return None if reply == request else "the echo is not what was sent"
 
-    exchange = Exchange(key, title, PREDICT, request, wrong)
+    exchange = Exchange(key, title, method, request, wrong, http1)
     binary = REPOSITORY / "target" / "release" / "floor"
-    return Contestant(key, [str(binary), "0"], [exchange])
+    flags = ["--http1"] if http1 else []
+    return Contestant(key, [str(binary), *flags, "0"], [exchange])

@@ -98,7 +98,8 @@ def target_of(server: Running, exchange: Exchange, core: int | None) -> h2load.T
     """The exchange as h2load takes it; asks the server once, for the right reply's size."""
     exchange.write_frame()
     url = f"http://127.0.0.1:{server.port}{exchange.method}"
-    return h2load.Target(url, exchange.frame_file, server.verify(exchange), core)
+    size = server.verify(exchange)
+    return h2load.Target(url, exchange.frame_file, size, core, exchange.http1)
 
 
 def take_turns(lanes: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:

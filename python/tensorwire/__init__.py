@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .config import Batching
     from .errors import TensorWireError
     from .model import Model
+    from .repository.model_config import ModelConfig
+    from .repository.source import ModelVersion, Source
     from .server import Server, serve
     from .signature import ModelMetadata, ModelStatus, Signature, TensorSpec, VersionStatus
 
@@ -33,11 +35,14 @@ _HOMES = {
     "Client": "client",
     "Keepalive": "client",
     "Model": "model",
+    "ModelConfig": "repository.model_config",
     "ModelMetadata": "signature",
     "ModelStatus": "signature",
+    "ModelVersion": "repository.source",
     "Retry": "client",
     "Server": "server",
     "Signature": "signature",
+    "Source": "repository.source",
     "TensorSpec": "signature",
     "TensorWireError": "errors",
     "Tls": "client",
@@ -51,11 +56,14 @@ __all__ = [
     "Client",
     "Keepalive",
     "Model",
+    "ModelConfig",
     "ModelMetadata",
     "ModelStatus",
+    "ModelVersion",
     "Retry",
     "Server",
     "Signature",
+    "Source",
     "TensorSpec",
     "TensorWireError",
     "Tls",

@@ -228,6 +228,11 @@ class Request:
         """Health/Check. Reply: "SERVING", "NOT_SERVING", "UNKNOWN" or "SERVICE_UNKNOWN"."""
 
     @staticmethod
+    def model_repository(method: str, message: bytes) -> Request:
+        """A method of tensorwire.ModelRepository, such as "ListModels", with its encoded
+        message. Reply: the encoded message (bytes)."""
+
+    @staticmethod
     def health_list() -> Request:
         """Health/List. Reply: dict of service to status."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +24,9 @@ from .errors import (
 )
 from .opening_noise import opening_noise_filtered
 from .repository.keras_export import KerasExporter
-from .repository.local_source import list_versions
 from .repository.naming import name_models
 from .repository.policy import Latest
+from .repository.source import FetchWatcher, complete_versions
 from .signature import ModelMetadata, Signature
 from .tensorflow_location import find_tensorflow
 from .tensors import Strings, decode, encode
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from .config import EngineSettings
     from .core_types import WireTensor
+    from .repository.stores.cache import StoreCache
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -78,16 +78,22 @@ def read_metadata(engine: _core.Engine, model: str, version: int | None = None) 
 
 
 def load_newest(
-    engine: _core.Engine, path: str | os.PathLike[str], options: str
+    engine: _core.Engine,
+    path: str | os.PathLike[str],
+    options: str,
+    cache: StoreCache | None = None,
 ) -> tuple[str, int]:
-    """Loads the newest version of the model at a path, with these options as the engine takes
-    them; its name and version.
+    """Loads the newest version of the model at a path or URL, with these options as the engine
+    takes them; its name and version. What is downloaded stays in the `cache` (None: the
+    default one) until this process ends: some models read their assets when they are called.
 
     Raises ModelLoadError if it can't be loaded.
     """
     (named,) = name_models(path)
-    (newest,) = Latest().wanted(list_versions(Path(named.path)))
-    folder = Path(newest.location)
+    source = named.open(cache)
+    offered = complete_versions(named.location, source.versions())
+    (newest,) = Latest().wanted(offered)
+    folder = source.fetch(newest, FetchWatcher())
     if newest.needs_export:
         folder = KerasExporter(engine.tensorflow_version).export(folder)
     try:
@@ -112,10 +118,11 @@ class Model:
 
     def __init__(self, path: str | os.PathLike[str], **settings: Unpack[EngineSettings]) -> None:
         check_type("path", path, (str, os.PathLike), "the path of a model")
-        config = load_config(settings, defaults=_DEFAULTS).engine
+        everything = load_config(settings, defaults=_DEFAULTS)
+        config, cache = everything.engine, everything.stores.open_cache()
         engine = open_engine(config)
         # The calls of a program are not gathered: each runs in the thread it comes from.
-        name, version = load_newest(engine, path, config.version_options(Batching.off()))
+        name, version = load_newest(engine, path, config.version_options(Batching.off()), cache)
         self._path = os.fspath(path)
         self._engine: _core.Engine | None = engine
         self.metadata = read_metadata(engine, name, version)

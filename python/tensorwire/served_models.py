@@ -79,7 +79,7 @@ class ServedModels:
 
     def replace_models(self, models: Models, *, timeout: float | None = None) -> None:
         """Serves these models and no others ({}: none). Waits for those that are new or
-        different, as `add_model` does.
+        different, as `add_model` does; those left out go when their last request is answered.
 
         Raises ConfigError for what can't be, and then nothing is changed; ModelLoadError if
         one of them can't be loaded.

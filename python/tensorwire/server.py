@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import _core
 from .config import ServeConfig, load_config, parse_grace
+from .config.lifecycle import LifecycleConfig
 from .errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
 from .model import open_engine, read_metadata
 from .places import Place, places
@@ -26,11 +28,11 @@ from .repository.control import Control
 from .repository.keras_export import KerasExporter
 from .repository.managed_model import Outcome
 from .repository.model_config import ModelConfig
-from .repository.model_options import model_options
 from .repository.naming import Models, name_models
 from .repository.reconciler import Reconciler
 from .repository.repository import Repository
 from .repository.server_config import read_server_config
+from .repository.toml_models import TomlModels
 from .served_models import ServedModels
 from .signature import Signature
 from .stop_signals import StopSignals
@@ -62,7 +64,7 @@ class Server(ServedModels):
 
     def __init__(self, models: Models | None = None, **settings: Unpack[Settings]) -> None:
         config = load_config(settings)
-        if models is None and config.lifecycle.model_config_file is None:
+        if models is None and not config.lifecycle.has_file:
             raise ConfigError("no model was given: name at least one path")
         self._setup([] if models is None else name_models(models), config)
 
@@ -76,7 +78,7 @@ class Server(ServedModels):
     def _setup(self, models: list[ModelConfig], config: ServeConfig) -> None:
         self.config = config
         """What it was told."""
-        self._repository = Repository(models, config.lifecycle, _followed_file(config))
+        self._repository = Repository(models, config.lifecycle, _followed_file(config.lifecycle))
         if not self._repository.is_followed:
             self._check_names([model.name for model in models])
         self._lock = threading.Lock()
@@ -119,8 +121,14 @@ class Server(ServedModels):
         if engine is None or self._stopping.is_set():
             return self
         exporter = KerasExporter(engine.tensorflow_version)
-        options = functools.partial(model_options, self.config)
-        reconciler = Reconciler(engine, exporter, options, self.config.lifecycle)
+        cache = self.config.stores.open_cache()
+        reconciler = Reconciler(
+            engine,
+            exporter,
+            self._version_options,
+            self.config.lifecycle,
+            open_source=lambda model: model.open(cache),
+        )
         change = self._repository.start(reconciler, lasting=lasting)
         change.wait()
         order = [model.name for model in self._repository.first]
@@ -267,6 +275,9 @@ class Server(ServedModels):
             fields = {"address": place.bound}
             _log.info("listening on %s", place.whereabouts, extra={"fields": fields})
 
+    def _version_options(self, model: ModelConfig, folder: Path) -> str:
+        return self.config.version_options(model.name, folder, model.batching, model.options)
+
     def _open_when_loaded(self, engine: _core.Engine) -> None:
         served = {each.model.name for each in self._outcomes if each.error is None}
         failed = [each for each in self._outcomes if each.model.name not in served]
@@ -350,9 +361,18 @@ def _unless_stopping(server: Server, action: Callable[[Server], object]) -> None
         action(server)
 
 
-def _followed_file(config: ServeConfig) -> Read | None:
-    file = config.lifecycle.model_config_file
-    return None if file is None else functools.partial(read_server_config, file)
+def _followed_file(lifecycle: LifecycleConfig) -> Read | None:
+    """What reads the models of the file that lists them, if one does."""
+    listed = TomlModels(lifecycle.config) if lifecycle.config is not None else None
+    in_toml = listed is not None and bool(listed())
+    if lifecycle.model_config_file is None:
+        return listed if in_toml else None
+    if in_toml:
+        raise ConfigError(
+            f"models are listed in {lifecycle.config} and in {lifecycle.model_config_file}: "
+            "say all of them in one of the two"
+        )
+    return functools.partial(read_server_config, lifecycle.model_config_file)
 
 
 def _nothing_to_serve(outcomes: list[Outcome]) -> str:

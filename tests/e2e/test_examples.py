@@ -1,6 +1,7 @@
 """The examples, run as their own texts say."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,3 +85,18 @@ def test_serve(model: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_own_source(model: Path, tmp_path: Path) -> None:
+    """In a program of the test's own: the example says nobody on which port it serves."""
+    shutil.make_archive(str(tmp_path / "model"), "zip", model)
+    program = (
+        "import sys, tensorwire as tw\n"
+        "sys.path.append(sys.argv[2])\n"
+        "from own_source import ZipSource\n"
+        "with tw.Server({'m': ZipSource(sys.argv[1])}, port=0) as server:\n"
+        "    with tw.Client(server.address) as client:\n"
+        "        print(client.predict('m', {'x': [1.0, 2.0]})['y'])\n"
+    )
+    printed = run("-c", program, tmp_path / "model.zip", EXAMPLES)
+    assert printed == "[2.5 3. ]\n"

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -43,12 +44,13 @@ class ServerProcess:
         folder: Path,
         *,
         environment: Mapping[str, str] | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
     ):
         folder.mkdir(parents=True, exist_ok=True)
         self._ready_file = folder / "ready.json"
         self._stdout = folder / "stdout.txt"
         self._stderr = folder / "stderr.txt"
-        command = serve_command([*arguments, "--port", "0", "--ready-file", str(self._ready_file)])
+        command = self._command(arguments)
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
                 command,
@@ -58,7 +60,13 @@ class ServerProcess:
                 env={**os.environ, **(environment or {})},
             )
         self._channels: list[grpc.Channel] = []
+        self._credentials = credentials
         self.address = ""
+        # What it says about where it listens.
+        self.places: dict[str, Any] = {}
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return serve_command([*arguments, "--port", "0", "--ready-file", str(self._ready_file)])
 
     @property
     def pid(self) -> int:
@@ -97,7 +105,8 @@ class ServerProcess:
             if time.monotonic() > deadline:
                 raise AssertionError(f"the server does not listen:\n{self.report()}")
             tick.wait(0.02)
-        self.address = json.loads(self._ready_file.read_text())["address"]
+        self.places = json.loads(self._ready_file.read_text())
+        self.address = self.places["address"]
         return self
 
     def wait_serving(self, service: str = "") -> "ServerProcess":
@@ -116,15 +125,29 @@ class ServerProcess:
             updates.cancel()
         raise AssertionError(f"health ended before {service!r} was SERVING\n{self.report()}")
 
-    def channel(self, options: Sequence[tuple[str, object]] = ()) -> grpc.Channel:
-        """A new grpcio connection, closed when the server is stopped."""
+    def channel(
+        self,
+        options: Sequence[tuple[str, object]] = (),
+        *,
+        target: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> grpc.Channel:
+        """A new grpcio connection, closed when the server is stopped; over TLS if the
+        server or this channel was given credentials and no other target."""
         unlimited = [
             ("grpc.max_receive_message_length", -1),
             # Else grpcio shares one connection among channels of the same options.
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.enable_http_proxy", 0),
         ]
-        channel = grpc.insecure_channel(self.address, [*unlimited, *options])
+        options = [*unlimited, *options]
+        if credentials is None and target is None:
+            credentials = self._credentials
+        target = self.address if target is None else target
+        if credentials is None:
+            channel = grpc.insecure_channel(target, options)
+        else:
+            channel = grpc.secure_channel(target, credentials, options)
         self._channels.append(channel)
         return channel
 

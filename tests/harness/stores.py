@@ -60,6 +60,13 @@ class S3Server:
         self._process.wait(10)
 
 
+def forget_s3_connections() -> None:
+    """fsspec keeps them, with the environment that they were made in."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
 def _wait_for(log: Path, pattern: bytes, process: subprocess.Popen) -> bytes:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:

@@ -77,7 +77,10 @@ impl Failure {
             Some(Reason::FRAME_SIZE_ERROR | Reason::PROTOCOL_ERROR)
         );
         if wrong_protocol && !error.is_remote() {
-            let message = format!("{address} does not answer as a gRPC server does: {error}");
+            let message = format!(
+                "{address} does not answer as a gRPC server does, nor as one that wants no TLS: \
+                 {error}"
+            );
             return Self::new(Code::Unavailable, message, Cause::Lost, address);
         }
         let text = error.to_string();

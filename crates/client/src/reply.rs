@@ -43,6 +43,8 @@ pub enum Reply {
     Health(&'static str),
     /// Of `Request::health_list`: services and states.
     HealthList(BTreeMap<String, &'static str>),
+    /// Of `Request::model_repository`: the message as it came.
+    Encoded(Bytes),
 }
 
 /// The state of one version.
@@ -82,6 +84,7 @@ impl Reply {
                 let response: health::HealthCheckResponse = parse(message)?;
                 Ok(Self::Health(response.status().as_str_name()))
             }
+            Method::ModelRepository(_) => Ok(Self::Encoded(message.clone())),
             Method::HealthList => {
                 let response: health::HealthListResponse = parse(message)?;
                 let states = response.statuses.into_iter();

@@ -20,7 +20,18 @@ pub(crate) enum Method {
     Text,
     HealthCheck,
     HealthList,
+    /// One of [`MODEL_REPOSITORY`].
+    ModelRepository(&'static str),
 }
+
+/// The methods of the service that changes a server's models.
+const MODEL_REPOSITORY: [&str; 5] = [
+    "/tensorwire.ModelRepository/ListModels",
+    "/tensorwire.ModelRepository/LoadModel",
+    "/tensorwire.ModelRepository/UnloadModel",
+    "/tensorwire.ModelRepository/ReloadModel",
+    "/tensorwire.ModelRepository/GetConfig",
+];
 
 impl Method {
     /// Service and method as HTTP/2 names them.
@@ -32,6 +43,7 @@ impl Method {
             Self::Text => "/prediction_service.PredictionService/Predict",
             Self::HealthCheck => "/grpc.health.v1.Health/Check",
             Self::HealthList => "/grpc.health.v1.Health/List",
+            Self::ModelRepository(path) => path,
         }
     }
 }
@@ -120,6 +132,21 @@ impl Request {
     /// All services and whether they are served: [`crate::Reply::HealthList`].
     pub fn health_list() -> Self {
         Self::plain(Method::HealthList, &health::HealthListRequest {})
+    }
+
+    /// A method of `tensorwire.ModelRepository`, by its name, with its encoded message:
+    /// [`crate::Reply::Encoded`].
+    pub fn model_repository(name: &str, message: &[u8]) -> Result<Self, ClientError> {
+        let named = |path: &&&str| path.rsplit('/').next() == Some(name);
+        let Some(path) = MODEL_REPOSITORY.iter().find(named) else {
+            let message = format!("the model repository has no method {name:?}");
+            return Err(ClientError::local(Code::InvalidArgument, message));
+        };
+        Ok(Self {
+            method: Method::ModelRepository(path),
+            frame: framed(message.len(), |buffer| buffer.put_slice(message)),
+            header: None,
+        })
     }
 
     fn plain(method: Method, message: &impl Message) -> Self {

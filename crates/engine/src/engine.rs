@@ -1,6 +1,6 @@
 //! The engine as its callers hold it: what is served, and what runs it.
 
-use crate::metrics::{FailureCounts, Warmups};
+use crate::metrics::{FailureCounts, Loads, Names, Warmups};
 use crate::{Dispatcher, EngineOptions, Registry};
 
 /// One process's models and the threads that run them.
@@ -12,6 +12,10 @@ pub struct Engine {
     pub dispatcher: Dispatcher,
     /// Requests that named no model that is served.
     pub unmatched: FailureCounts,
+    /// What is counted by models' names, over all of their versions.
+    pub names: Names,
+    /// The loads of versions.
+    pub loads: Loads,
     /// What running versions' own records came to when they were loaded.
     pub warmups: Warmups,
     /// What it was told.
@@ -25,6 +29,8 @@ impl Engine {
             registry: Registry::default(),
             dispatcher: Dispatcher::new(&options)?,
             unmatched: FailureCounts::new(),
+            names: Names::default(),
+            loads: Loads::default(),
             warmups: Warmups::default(),
             options,
         })

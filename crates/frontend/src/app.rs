@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) tensor_content: bool,
     /// How the REST API answers.
     pub(crate) rest: RestOptions,
+    /// Where TensorFlow Serving's metrics are; `None`: nowhere.
+    pub(crate) monitoring_path: Option<String>,
     /// The text service's model where a request names none.
     pub(crate) default_model: Option<String>,
     /// Whether health knows services by TensorFlow Serving's short names as well.

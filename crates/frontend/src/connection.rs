@@ -26,6 +26,7 @@ use crate::listen::{Arrival, Protocols};
 use crate::rewound::Rewound;
 use crate::routes;
 use crate::shared_stream::SharedStream;
+use crate::unix_authority::UnixAuthority;
 
 /// Bytes a client may send ahead of us on one stream and on the whole connection:
 /// enough that a large tensor on a fast network does not wait for permission.
@@ -120,7 +121,7 @@ impl Client {
             }
         };
         match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => self.serve_http2(stream).await,
+            Some(b"h2") => self.begin_http2(stream).await,
             Some(_) => self.serve_http1(stream).await,
             None => self.tell_apart(stream).await,
         }
@@ -144,7 +145,7 @@ impl Client {
         }
         let rewound = Rewound::new(first, stream);
         match protocol {
-            Protocol::Http2 => self.serve_http2(rewound).await,
+            Protocol::Http2 => self.begin_http2(rewound).await,
             Protocol::Http1 => self.serve_http1(rewound).await,
         }
     }
@@ -156,6 +157,13 @@ impl Client {
         let _lingering = traffic.begin_linger();
         let _ = timeout(LINGER_LIMIT, self.socket.linger()).await;
         Ok(ended?)
+    }
+
+    async fn begin_http2<S: Transport>(self, stream: S) -> Result<(), Broken> {
+        if self.socket.is_unix() {
+            return Box::pin(self.serve_http2(UnixAuthority::new(stream))).await;
+        }
+        self.serve_http2(stream).await
     }
 
     async fn serve_http2<S: Transport>(self, stream: S) -> Result<(), Broken> {

@@ -23,6 +23,8 @@ mod shared_stream;
 
 mod rewound;
 
+mod unix_authority;
+
 mod lifetime;
 pub use lifetime::ConnectionOptions;
 

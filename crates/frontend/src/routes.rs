@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 
 use engine::ServeError;
+use engine::metrics::Api;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::request::Parts;
@@ -12,7 +13,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use crate::app::App;
 use crate::control;
 use crate::grpc::{self, Call, Exchange, Outgoing, RequestBody, Responder};
-use crate::http1::pages;
+use crate::http1::{HeldPage, pages};
 use crate::listen::Protocols;
 use crate::rest;
 use crate::services::{
@@ -81,12 +82,12 @@ fn show_answer(app: &Rc<App>, head: Parts, body: RecvStream, respond: SendRespon
     let app = Rc::clone(app);
     tokio::task::spawn_local(async move {
         let answer = rest::answer(&app, head, RequestBody::new(body), None);
-        let held = tokio::select! {
+        let HeldPage { page, permit } = tokio::select! {
             biased;
-            held = answer => held,
+            shown = answer => shown,
             () = poll_fn(|context| responder.poll_gone(context)) => return,
         };
-        responder.show_held(held.page, held.permit);
+        responder.show_held(page, permit);
     });
 }
 
@@ -94,17 +95,17 @@ fn unary(app: &Rc<App>, path: &str, exchange: Exchange) {
     match path {
         "/tensorflow.serving.PredictionService/Predict" => {
             grpc::receive(app, exchange, |app, received| {
-                inference::answer(app, received, predict::prepare);
+                inference::answer(app, received, (Api::Predict, predict::prepare));
             });
         }
         "/tensorflow.serving.PredictionService/Classify" => {
             grpc::receive(app, exchange, |app, received| {
-                inference::answer(app, received, classify::prepare);
+                inference::answer(app, received, (Api::Classify, classify::prepare));
             });
         }
         "/tensorflow.serving.PredictionService/Regress" => {
             grpc::receive(app, exchange, |app, received| {
-                inference::answer(app, received, regress::prepare);
+                inference::answer(app, received, (Api::Regress, regress::prepare));
             });
         }
         "/tensorflow.serving.PredictionService/MultiInference" => {

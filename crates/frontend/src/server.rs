@@ -40,6 +40,8 @@ pub struct ServerOptions {
     pub tensor_content: bool,
     /// How the REST API answers.
     pub rest: RestOptions,
+    /// Path of the page with metrics under TensorFlow Serving's names; `None`: there is none.
+    pub monitoring_path: Option<String>,
     /// The text service's model where a request names none.
     pub default_model: Option<String>,
     /// Whether health knows services by TensorFlow Serving's short names as well.
@@ -122,6 +124,7 @@ impl Server {
             max_message_bytes: options.max_message_bytes,
             tensor_content: options.tensor_content,
             rest: options.rest.clone(),
+            monitoring_path: options.monitoring_path.clone(),
             default_model: options.default_model.clone(),
             short_health_names: options.short_health_names,
             control: options.control.then(CommandQueue::default),

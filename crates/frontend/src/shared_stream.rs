@@ -57,6 +57,11 @@ impl SharedStream {
         })))
     }
 
+    /// Whether it is a Unix socket.
+    pub(crate) fn is_unix(&self) -> bool {
+        matches!(self.0.stream, Stream::Unix(_))
+    }
+
     /// Changes whenever something has come from the peer.
     pub(crate) fn reads(&self) -> usize {
         self.0.reads.load(Ordering::Relaxed)

@@ -22,6 +22,7 @@ use crate::exit_gate;
 use crate::later::LaterMeter;
 use crate::loading::{Loads, run_aside};
 use crate::measure::{Meter, Subject, cost_tuples};
+use crate::model_files::file_bytes;
 use crate::of_this_process::OfThisProcess;
 use crate::signatures::signature_tuples;
 use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
@@ -82,13 +83,19 @@ impl Engine {
         options: &str,
     ) -> PyResult<()> {
         let LoadOptions { model, tags } = LoadOptions::from_json(options)?;
-        let registry = self.registry()?;
+        let engine = self.models().map_err(serve_error)?;
+        let registry = &engine.registry;
         let replaces = self.find(name, Some(version)).is_ok();
         let unmeasured = OnceLock::new();
         let load = || {
+            let begun = Instant::now();
             let loaded =
-                load_saved_model(self.library, &self.session, (name, version), &path, &tags)?;
-            let loaded = loaded.with_options(model);
+                load_saved_model(self.library, &self.session, (name, version), &path, &tags);
+            let shown = path.display().to_string();
+            engine.loads.record(&shown, loaded.is_ok(), begun.elapsed());
+            let loaded = loaded?.with_options(model);
+            loaded.metrics.join(engine.names.of(name));
+            loaded.metrics.set_file_bytes(file_bytes(&path));
             if let Some(subject) = self.measure(&loaded, &path, &tags) {
                 let _ = unmeasured.set(subject);
             }

@@ -23,6 +23,8 @@ mod measure;
 
 mod later;
 
+mod model_files;
+
 mod loading;
 
 mod engine;

@@ -17,8 +17,8 @@ from tensorwire.config import Batching, load_config
 from tensorwire.cost import SignatureCost, costs_by_signature
 from tensorwire.errors import ConfigError
 from tensorwire.model import load_newest, open_engine, read_metadata
-from tensorwire.repository.local_source import list_versions
 from tensorwire.repository.naming import name_models
+from tensorwire.repository.source import complete_versions
 from tensorwire.signature import (
     AVAILABLE,
     ModelMetadata,
@@ -96,7 +96,7 @@ def inspect(
     tensorwire inspect ./my_model
     tensorwire inspect localhost:50051 --json
     """
-    if Path(path_or_target).exists():
+    if "://" in path_or_target or Path(path_or_target).exists():
         if model is not None:
             raise click.UsageError("MODEL goes with a server; a path has one model")
         view = _inspect_path(path_or_target, measure=not no_measure)
@@ -126,8 +126,9 @@ def _inspect_path(path: str, *, measure: bool) -> _View:
     (named,) = name_models(path)
     config = load_config({} if measure else {"measure_budget": 0})
     engine = open_engine(config.engine)
+    cache = config.stores.open_cache()
     # As a server told nothing else of this model has it.
-    name, number = load_newest(engine, path, config.engine.version_options(Batching()))
+    name, number = load_newest(engine, path, config.engine.version_options(Batching()), cache)
     metadata = read_metadata(engine, name, number)
     view = _View()
     if config.engine.measuring.measure_budget > 0:
@@ -135,7 +136,7 @@ def _inspect_path(path: str, *, measure: bool) -> _View:
     engine.unload(name, number)
     versions = [
         VersionStatus(each.number, AVAILABLE if each.number == metadata.version else NOT_LOADED)
-        for each in reversed(list_versions(Path(named.path)))
+        for each in reversed(complete_versions(named.location, named.open(cache).versions()))
     ]
     view.statuses[named.name] = ModelStatus(named.name, tuple(versions))
     view.metadata[named.name] = metadata

@@ -16,6 +16,7 @@ from .bench import bench
 from .demo import demo
 from .inspect import inspect
 from .model_server import model_server
+from .models import models
 from .options import HELP_SETTINGS, debug_asked, debug_option, forget_debug
 from .predict import predict
 from .serve import serve
@@ -33,12 +34,13 @@ def program() -> None:
     tensorwire demo                                  see it work
     tensorwire serve ./my_model                      serve a SavedModel
     tensorwire inspect localhost:50051               what a server serves
+    tensorwire models list localhost:50051           change it while it runs
     tensorwire predict localhost:50051 my_model --input 'x=[1, 2, 3]'
     tensorwire bench localhost:50051 my_model        how fast it answers
     """
 
 
-for _command in (serve, model_server, predict, inspect, bench, demo):
+for _command in (serve, model_server, models, predict, inspect, bench, demo):
     program.add_command(_command)
 
 

@@ -49,10 +49,12 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("max_message_size", metavar="SIZE")
 @setting_option("tensor_content")
 @setting_option("default_model", metavar="NAME")
+@setting_option("monitoring_path", metavar="PATH")
 @setting_option("rest_timeout", metavar="TIME")
 @setting_option("cors")
 @setting_option("remote_control", metavar="on|off")
 @setting_option("grace", metavar="TIME")
+@setting_option("config", metavar="FILE")
 @setting_option("model_config_file", metavar="FILE")
 @setting_option("config_poll_interval", metavar="TIME")
 @setting_option("versions", metavar="latest|NUMBER|all|VERSION,...")
@@ -121,16 +123,16 @@ def serve(
         _check_folder(ready_file)
     try:
         config = load_config(given)
-        if not paths and not named and config.lifecycle.model_config_file is None:
-            raise click.UsageError(
-                "say what to serve: a PATH, --model NAME=PATH, or --model-config-file FILE"
-            )
         models = _models(paths, named)
         server = Server.from_config(models, config)
+        if not server.configuration and config.lifecycle.model_config_file is None:
+            raise click.UsageError(
+                "say what to serve: a PATH, --model NAME=PATH, or a --config FILE with models"
+            )
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
     configure_logs(config.log.log_format, config.log.log_level)
-    if len(models) == 1 and config.lifecycle.model_config_file is None:
+    if len(models) == 1 and not config.lifecycle.has_file:
         # Its failure is the program's, and told as that.
         logging.getLogger("tensorwire.repository").addFilter(_tells_no_failure)
     run(server, _Announcer(ready_file))

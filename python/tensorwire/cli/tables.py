@@ -102,13 +102,18 @@ def signature_table(signatures: Mapping[str, Signature]) -> Table:
     return table
 
 
+def state_text(state: str) -> Text:
+    """A version's state, in its colour."""
+    return Text(state, style=_STATE_STYLES.get(state, "yellow"))
+
+
 def status_table(statuses: Mapping[str, ModelStatus]) -> Table:
     """A row for each version of each model."""
     table = empty_table("model", "version", "state", "error")
     for name, status in statuses.items():
         title = name
         for version in status.versions:
-            state = Text(version.state, style=_STATE_STYLES.get(version.state, "yellow"))
+            state = state_text(version.state)
             error = "" if version.code == "OK" else f"{version.code}: {version.message}"
             table.add_row(Text(title), str(version.version), state, Text(error))
             title = ""

@@ -37,6 +37,7 @@ SERVICES = frozenset(
         "grpc.reflection.v1alpha.ServerReflection",
         "prediction_service.PredictionService",
         "tensorflow.serving.ModelService",
+        "tensorwire.ModelRepository",
         "tensorflow.serving.PredictionService",
     }
 )

@@ -50,10 +50,12 @@ class Settings(EngineSettings, total=False):
     max_message_size: int | str
     tensor_content: bool
     default_model: str | None
+    monitoring_path: str | None
     rest_timeout: float | str | None
     cors: bool
     remote_control: bool | None
     io_threads: int
+    config: _Path | None
     model_config_file: _Path | None
     config_poll_interval: float | str
     versions: str | int | Sequence[int]

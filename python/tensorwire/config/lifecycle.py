@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tensorwire.repository.policy import Latest, VersionPolicy, parse_policy
 
@@ -20,18 +20,18 @@ LISTEN_WHEN = ("first", "loaded")
 MAX_RETRIES = 1_000_000
 
 
-def _policy(value: Any) -> VersionPolicy:
-    if isinstance(value, str) and "," in value:
-        return parse_policy([int(part) for part in values.listed(value, ",")])
-    return parse_policy(value)
-
-
 @dataclass(frozen=True)
 class LifecycleConfig:
     """How versions come and go while the server runs."""
 
     HEADING: ClassVar[str] = "Models"
 
+    config: Path | None = setting(
+        None,
+        values.optional(values.file),
+        "File in TOML with settings in its table [server], which count less than flags and "
+        "variables, and models in [models.NAME], which are followed while the server runs.",
+    )
     model_config_file: Path | None = setting(
         None,
         values.optional(values.file),
@@ -46,7 +46,7 @@ class LifecycleConfig:
     )
     versions: VersionPolicy = setting(
         Latest(),
-        _policy,
+        parse_policy,
         "Versions served of a model that says nothing else: latest, a number of latest ones, "
         "all, or a list such as 3,5 (a single one: 3,).",
         shown="latest",
@@ -92,3 +92,8 @@ class LifecycleConfig:
         "Open the port at first, with health saying when models are ready, or when they are "
         "loaded.",
     )
+
+    @property
+    def has_file(self) -> bool:
+        """A file was given that may list models."""
+        return self.config is not None or self.model_config_file is not None

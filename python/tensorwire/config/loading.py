@@ -13,6 +13,7 @@ from tensorwire.errors import ConfigError
 from .batches import BatchingConfig, BatchingShorthand, apply_layer
 from .batching import Batching
 from .setting import Setting, fill, settings_of
+from .toml_file import read_toml, server_settings
 from .tree import ServeConfig
 
 ONLY_IN_PROGRAMS = ("batching", "model_batching")
@@ -31,7 +32,8 @@ def load_config(
     defaults: Mapping[str, Any] | None = None,
 ) -> ServeConfig:
     """The tree with what `settings` says, else `environ` (None: the process's own; empty
-    variables count as not set), else `defaults`, else the tree's own.
+    variables count as not set), else the file that one of them names as `config`, else
+    `defaults`, else the tree's own.
 
     Raises ConfigError for an unknown setting and for a value out of its limits.
     """
@@ -50,8 +52,12 @@ def load_config(
         # What a program says is not looked up, so that a bad variable is no error then.
         if environ.get(each.variable) and name not in (*given, *ONLY_IN_PROGRAMS)
     }
-    config: ServeConfig = fill(ServeConfig, {**(defaults or {}), **found, **given})
-    batches = apply_layer(apply_layer(_unset(config.batches), found), given)
+    file = given.get("config", found.get("config"))
+    written = {} if file is None else server_settings(file, read_toml(file), known)
+    config: ServeConfig = fill(ServeConfig, {**(defaults or {}), **written, **found, **given})
+    batches = _unset(config.batches)
+    for layer in (written, found, given):
+        batches = apply_layer(batches, layer)
     return _with_shared_pool(dataclasses.replace(config, batches=batches))
 
 

@@ -5,6 +5,7 @@ part as JSON.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -289,6 +290,12 @@ class ListenerConfig:
         values.optional_text,
         "Model for text requests that name none, where several are served.",
     )
+    monitoring_path: str | None = setting(
+        "/monitoring/prometheus/metrics",
+        values.page_path,
+        "Path of the page with metrics under TensorFlow Serving's names, beside /metrics; off: "
+        "none.",
+    )
     rest_timeout: float | None = setting(
         30.0,
         values.time_limit,
@@ -372,6 +379,7 @@ class ListenerConfig:
                 "tensor_content": self.tensor_content,
                 "rest": {"timeout": self.rest_timeout, "cors": self.cors},
                 "default_model": self.default_model,
+                "monitoring_path": self.monitoring_path,
                 "short_health_names": self.short_health_names,
                 "control": self.takes_commands,
             }
@@ -413,10 +421,20 @@ class ServeConfig:
     stores: StoreConfig = branch(StoreConfig)
     log: LogConfig = branch(LogConfig)
 
-    def version_options(self, model: str, folder: Path) -> str:
-        """A version's options as JSON, as `_core.Engine.load` takes them.
+    def version_options(
+        self,
+        model: str,
+        folder: Path,
+        batching: Batching | None = None,
+        tables: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> str:
+        """A version's options as JSON, as `_core.Engine.load` takes them. What is said of the
+        model itself goes before the settings: its `batching`, and its `tables` warmup and
+        logging.
 
-        Raises ConfigError for a file in its folder that can't be read.
+        Raises ConfigError for a file in its folder that can't be read, and for what the
+        tables can't say.
         """
-        batching = self.batches.of_version(model, folder)
-        return self.engine.version_options(batching)
+        for name in tables or {}:
+            raise ConfigError(f"{name} of model {model!r} can't be set by this server")
+        return self.engine.version_options(batching or self.batches.of_version(model, folder))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,16 @@ def switchable_port(value: Any) -> int | None:
     if value is None or (isinstance(value, str) and value.strip().lower() == "off"):
         return None
     return whole_number(65535)(value)
+
+
+def page_path(value: Any) -> str | None:
+    """The path of a page, from `/` on; None and `off`: none."""
+    if value is None or (isinstance(value, str) and value.strip().lower() == "off"):
+        return None
+    path = text(value)
+    if not re.fullmatch(r"/[!-~]+", path) or set(path) & set("?#"):
+        raise ValueError("a path begins with / and has no blanks, no ? and no #")
+    return path
 
 
 def socket_path(value: Any) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import socket
 import ssl
 from typing import Any
 
 from tensorwire.config import MAX_MESSAGE_BYTES
-from tensorwire.config.network import ConnectionsConfig
 from tensorwire.pem import Pem
 
 from .command_line import CommandLine
@@ -120,29 +118,26 @@ def _system_roots() -> Pem:
     return Pem(None, "".join(ssl.DER_cert_to_PEM_cert(each) for each in found))
 
 
-def channel_settings(
-    line: CommandLine, connections: ConnectionsConfig
-) -> tuple[ConnectionsConfig, dict[str, Any]]:
-    """What `--grpc_channel_arguments` makes of the connections, and settings beside them.
+def channel_settings(line: CommandLine) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `--grpc_channel_arguments` says: values of `ConnectionsConfig`, and settings.
     Arguments that mean nothing here are told in a line each.
 
     Raises StartError for what is no list of arguments.
     """
-    changes: dict[str, Any] = {}
+    connections: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     for name, value in _channel_arguments(line.text("grpc_channel_arguments")):
         if name in _TIMES:
-            changes[_TIMES[name]] = _seconds(name, value)
+            connections[_TIMES[name]] = _seconds(name, value)
         elif name == _STREAMS:
-            changes["max_concurrent_streams"] = _count(name, value)
+            connections["max_concurrent_streams"] = _count(name, value)
         elif name == _RECEIVED:
             # gRPC's -1: no limit of its own.
-            settings["max_message_size"] = (
-                _count(name, value) if value != "-1" else MAX_MESSAGE_BYTES
-            )
+            unlimited = value == "-1"
+            settings["max_message_size"] = MAX_MESSAGE_BYTES if unlimited else _count(name, value)
         else:
             _log.warning("--grpc_channel_arguments: %s has no effect on this server", name)
-    return dataclasses.replace(connections, **changes), settings
+    return connections, settings
 
 
 def _channel_arguments(text: str) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from .command_line import CommandLine
 from .failure import invalid
 from .files import named_file
 from .flags import FLAGS, cores
-from .network import channel_settings, network_settings
+from .network import channel_settings, network_settings, rest_host
 
 _log = logging.getLogger("tensorwire.model_server")
 
@@ -27,6 +27,7 @@ DEFAULTS: Mapping[str, Any] = {
     # Tools look for words in the log's lines.
     "log_format": "text",
     "listen_when": "loaded",
+    "remote_control": True,
     "load_retry_interval": 60.0,
     "config_poll_interval": 0.0,
 }
@@ -40,29 +41,36 @@ _BATCHING = {"max_batch_size": 1000, "batch_timeout_micros": 0, "max_enqueued_ba
 
 
 def config_of(line: CommandLine, environ: Mapping[str, str] | None = None) -> ServeConfig:
-    """The tree that these flags mean. What has no effect is told in a line each.
+    """The tree that these flags mean.
 
     Raises StartError or ConfigError for what can't be.
     """
     environ = os.environ if environ is None else environ
     given = network_settings(line)
     given |= _lifecycle(line) | _session(line) | _batching(line) | _serving(line)
-    _, more = channel_settings(line, ServeConfig().listener.connections)
+    connections, more = channel_settings(line)
     config = load_config(given | more, environ, DEFAULTS)
     listener = config.listener
-    connections, _ = channel_settings(line, listener.connections)
-    listener = dataclasses.replace(listener, connections=connections)
+    every = listener.host == DEFAULTS["host"]
+    listener = dataclasses.replace(
+        listener,
+        connections=dataclasses.replace(listener.connections, **connections),
+        rest_host=rest_host() if every else None,
+        short_health_names=line.is_on("enable_grpc_healthcheck_service"),
+    )
     return dataclasses.replace(config, listener=listener)
 
 
 def tell_without_effect(line: CommandLine) -> None:
     """One log line for each flag that was given to no effect."""
     for flag in FLAGS:
-        # The profiler is asked for by what is its default.
-        asks = line.changed(flag.name) or (
-            flag.name == "enable_profiler" and line.given.get(flag.name) is True
-        )
-        if asks and not flag.is_effective:
+        if flag.is_effective:
+            continue
+        asks = line.changed(flag.name)
+        if flag.name == "enable_profiler":
+            # What it asks for is its default.
+            asks = line.given.get(flag.name) is True
+        if asks:
             _log.warning("--%s has no effect: %s", flag.name, flag.description)
 
 
@@ -155,8 +163,15 @@ def _batching(line: CommandLine) -> dict[str, Any]:
 
 def _serving(line: CommandLine) -> dict[str, Any]:
     settings: dict[str, Any] = {}
+    if "rest_api_timeout_in_ms" in line.given:
+        milliseconds = line.number("rest_api_timeout_in_ms")
+        settings["rest_timeout"] = min(milliseconds / 1000, MAX_DURATION_SECONDS)
+    if "rest_api_enable_cors_support" in line.given:
+        settings["cors"] = line.is_on("rest_api_enable_cors_support")
     if "grpc_max_threads" in line.given:
         settings["max_requests"] = line.number("grpc_max_threads")
+    if "enable_signature_method_name_check" in line.given:
+        settings["check_method_name"] = line.is_on("enable_signature_method_name_check")
     if "enable_serialization_as_tensor_content" in line.given:
         settings["tensor_content"] = line.is_on("enable_serialization_as_tensor_content")
     return settings

@@ -143,13 +143,16 @@ class Attendant:
     ) -> list[str]:
         if isinstance(found, Failure):
             return self._loaded(version, load, found, seconds)
-        path = found
+        path, served = found, version.served
 
         def job() -> None:
             started = time.monotonic()
             result: Failure | None = CANCELLED
             if not load.watcher.cancelled.is_set():
                 result = self._loader.load(load.config, load.offer, path)
+            if result is not None and (served is None or not same_content(served, load.offer)):
+                # Before it may be fetched again: what that brings must stay.
+                self._release(load.config.name, load.source, load.offer)
             in_all = seconds + time.monotonic() - started
             self._loop.post(lambda: self._loaded(version, load, result, in_all))
 

@@ -10,6 +10,10 @@ LOOKING_SHARE = 20
 """A look that took a while is followed by so many times its length without one, so that
 looking takes no more than a twentieth of a thread."""
 
+LONGEST_REST_SECONDS = 10.0
+"""But for no longer than this: a first look at a store may take seconds, for what it imports
+and, of an archive, for its download."""
+
 
 class LookSchedule:
     """Counts looks, which are made one at a time, and times them."""
@@ -48,7 +52,7 @@ class LookSchedule:
         self.ended += 1
         if self._interval > 0:
             soon = self._interval if settled else min(self._interval, SETTLE_SECONDS)
-            self._next = now + max(soon, LOOKING_SHARE * seconds)
+            self._next = now + max(soon, min(LOOKING_SHARE * seconds, LONGEST_REST_SECONDS))
 
     @property
     def next(self) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorwire.config.batching import Batching
 from tensorwire.errors import ConfigError
@@ -13,6 +13,10 @@ from tensorwire.errors import ConfigError
 from .local_source import local_path
 from .policy import Latest, Specific, VersionPolicy, parse_policy
 from .source import MAX_VERSION, Source, open_source
+from .stores.location import shown
+
+if TYPE_CHECKING:
+    from .stores.cache import StoreCache
 
 AVAILABILITY = "availability"
 RESOURCE = "resource"
@@ -110,13 +114,19 @@ class ModelConfig:
         return Latest() if self.versions is None else self.versions
 
     @property
-    def location(self) -> str:
-        """Where it is, for people."""
+    def base_path(self) -> str:
+        """Where it is, as it was given."""
         return repr(self.source) if self.source is not None else os.fspath(self.path)
 
-    def open(self) -> Source:
-        """Its source; ConfigError if its URL means none."""
-        return self.source if self.source is not None else open_source(os.fspath(self.path))
+    @property
+    def location(self) -> str:
+        """Where it is, for people: a URL without what is secret in it."""
+        return shown(self.base_path)
+
+    def open(self, cache: StoreCache | None = None) -> Source:
+        """Its source; ConfigError if its URL means none. `cache`: where what a URL holds
+        is kept; None: the default one."""
+        return self.source if self.source is not None else open_source(self.base_path, cache)
 
 
 def check_name(name: str) -> str:

@@ -69,7 +69,8 @@ class Specific:
 
 def parse_policy(value: Any) -> VersionPolicy:
     """The policy that a setting means: "latest", a number of latest versions, "all", or a
-    list of version numbers; or the policy itself. ValueError with the reason for another.
+    list of version numbers (as text "3,5", or "3," for a single one); or the policy itself.
+    ValueError with the reason for another.
     """
     if hasattr(value, "wanted"):
         policy: VersionPolicy = value
@@ -80,6 +81,9 @@ def parse_policy(value: Any) -> VersionPolicy:
             return Latest() if word == "latest" else All()
         if word.isdecimal() and int(word) > 0:
             return Latest(int(word))
+        parts = [part.strip() for part in word.split(",")]
+        if len(parts) > 1 and all(not part or part.isdecimal() for part in parts):
+            return Specific(frozenset(_version(int(part)) for part in parts if part))
     elif isinstance(value, int) and not isinstance(value, bool):
         if value > 0:
             return Latest(value)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .source import GRAPH_FILE
 
 _INDEX = "variables/variables.index"
+_LITE = "model.tflite"
 _SHARD = re.compile(r"variables/variables\.data-(\d{5})-of-(\d{5})")
 
 
@@ -38,7 +39,8 @@ def what_is_missing(files: Collection[str]) -> str:
     """Of a SavedModel with files of these names, as in `has no saved_model.pb`; empty:
     nothing."""
     if GRAPH_FILE not in files:
-        return f"has no {GRAPH_FILE}"
+        lite = ", but a TensorFlow Lite model, which is not served" if _LITE in files else ""
+        return f"has no {GRAPH_FILE}{lite}"
     shards = [match for match in map(_SHARD.fullmatch, files) if match]
     if not shards and _INDEX not in files:
         # It may be one without variables. If not, loading it says so.

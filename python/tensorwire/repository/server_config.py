@@ -99,7 +99,7 @@ def message_of(models: Iterable[ModelConfig]) -> Any:
 def config_of(model: ModelConfig) -> Any:
     """The `ModelConfig` message of a model, as far as that can say it."""
     config = message_type("tensorflow.serving.ModelConfig")(
-        name=model.name, base_path=model.location, model_platform=PLATFORM
+        name=model.name, base_path=model.base_path, model_platform=PLATFORM
     )
     config.version_labels.update(model.labels)
     policy, target = model.policy, config.model_version_policy

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from stores_support import Bucket
 
-from harness.stores import S3_ENVIRONMENT, Between, FileServer, S3Server, running
+from harness.stores import (
+    S3_ENVIRONMENT,
+    Between,
+    FileServer,
+    S3Server,
+    forget_s3_connections,
+    running,
+)
 from tensorwire.repository.stores.cache import StoreCache
 
 
@@ -25,7 +32,9 @@ def between(s3_process: S3Server) -> Iterator[Between]:
     with running(Between(port=s3_process.port)) as server, pytest.MonkeyPatch.context() as patch:
         for name, value in {**S3_ENVIRONMENT, "AWS_ENDPOINT_URL": server.url}.items():
             patch.setenv(name, value)
+        forget_s3_connections()
         yield server
+        forget_s3_connections()
 
 
 @pytest.fixture

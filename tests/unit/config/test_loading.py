@@ -42,6 +42,7 @@ def test_defaults() -> None:
         "tensor_content": False,
         "rest": {"cors": False, "timeout": 30.0},
         "default_model": None,
+        "monitoring_path": "/monitoring/prometheus/metrics",
         "short_health_names": False,
         "control": True,
     }
@@ -92,6 +93,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_MAX_CONNECTION_AGE": "10m",
         "TENSORWIRE_KEEPALIVE_TIME": "none",
         "TENSORWIRE_GRACE": "500ms",
+        "TENSORWIRE_CONFIG": str(library),
         "TENSORWIRE_MODEL_CONFIG_FILE": str(batching),
         "TENSORWIRE_CONFIG_POLL_INTERVAL": "0",
         "TENSORWIRE_VERSIONS": "1, 3",
@@ -105,6 +107,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_MAX_MESSAGE_SIZE": "64MiB",
         "TENSORWIRE_TENSOR_CONTENT": "true",
         "TENSORWIRE_DEFAULT_MODEL": "a",
+        "TENSORWIRE_MONITORING_PATH": "off",
         "TENSORWIRE_REMOTE_CONTROL": "off",
         "TENSORWIRE_REST_TIMEOUT": "5s",
         "TENSORWIRE_CORS": "on",

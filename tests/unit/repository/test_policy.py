@@ -34,8 +34,9 @@ def test_settings() -> None:
     assert parse_policy("Latest") == Latest()
     assert parse_policy(2) == parse_policy("2") == Latest(2)
     assert parse_policy("all") == All()
-    assert parse_policy([2, 1]) == Specific(frozenset({1, 2}))
+    assert parse_policy("1, 2") == parse_policy([2, 1]) == Specific(frozenset({1, 2}))
     assert parse_policy(All()) == All()
-    for wrong in ("newest", 0, -1, True, None, 1.5, [1.5], [-1], [True], [2**63]):
+    assert parse_policy("3,") == Specific(frozenset({3}))
+    for wrong in ("3,x", "newest", 0, -1, True, None, 1.5, [1.5], [-1], [True], [2**63]):
         with pytest.raises(ValueError, match=r"it is not|is not a version"):
             parse_policy(wrong)

@@ -53,6 +53,9 @@ metrics! {
         "Batches that run at the moment.";
     MODEL_VERSIONS = "tensorwire_model_versions",
         "Versions of each model by their state.";
+    MODEL_FILE_BYTES = "tensorwire_model_file_bytes",
+        "Bytes of the files that an available version was loaded from: about what its graph \
+         and variables take in memory.";
     IN_FLIGHT_REQUESTS = "tensorwire_in_flight_requests",
         "Requests that were admitted and are not answered.";
     IN_FLIGHT_ROWS = "tensorwire_in_flight_rows",

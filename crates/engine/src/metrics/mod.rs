@@ -16,6 +16,12 @@ pub use failures::FailureCounts;
 mod totals;
 pub use totals::{BatchTotals, HistogramTotals, SignatureTotals};
 
+mod loads;
+pub use loads::{LoadTotals, Loads};
+
+pub mod names;
+pub use names::{Api, NameMetrics, NameTotals, Names};
+
 mod model;
 pub use model::{MessageSizes, ModelMetrics};
 

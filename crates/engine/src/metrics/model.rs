@@ -1,9 +1,12 @@
 //! The counts of one loaded model version. They end with it: a version that is loaded
 //! again begins at 0, which to Prometheus is a restart like any other.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
 use super::counters::{BatchCounters, RequestCounters};
 use super::sharded::Sharded;
-use super::{FailureCounts, RunningBatch, SignatureTotals};
+use super::{FailureCounts, NameMetrics, RunningBatch, SignatureTotals};
 use crate::{Kind, Timings};
 
 /// Bytes of a request's messages, without their framing.
@@ -22,6 +25,8 @@ pub struct MessageSizes {
 pub struct ModelMetrics {
     signatures: Box<[SignatureMetrics]>,
     without_signature: FailureCounts,
+    name: OnceLock<Arc<NameMetrics>>,
+    file_bytes: AtomicU64,
 }
 
 struct SignatureMetrics {
@@ -39,7 +44,29 @@ impl ModelMetrics {
         Self {
             signatures: (0..signatures).map(signature).collect(),
             without_signature: FailureCounts::new(),
+            name: OnceLock::new(),
+            file_bytes: AtomicU64::new(0),
         }
+    }
+
+    /// Has what concerns its name be counted there too, from before it is served.
+    pub fn join(&self, name: Arc<NameMetrics>) {
+        let _ = self.name.set(name);
+    }
+
+    /// The counts of its name, if it was told of them.
+    pub fn name(&self) -> Option<&NameMetrics> {
+        self.name.get().map(|name| &**name)
+    }
+
+    /// Notes the size of the files it was loaded from.
+    pub fn set_file_bytes(&self, bytes: u64) {
+        self.file_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the files it was loaded from; 0: nobody looked.
+    pub fn file_bytes(&self) -> u64 {
+        self.file_bytes.load(Ordering::Relaxed)
     }
 
     /// Counts a request that was answered well.
@@ -65,7 +92,7 @@ impl ModelMetrics {
     /// Counts a batch as running until the guard ends it.
     pub fn begin_batch(&self, signature: usize) -> RunningBatch<'_> {
         let batches = self.signatures.get(signature);
-        RunningBatch::begin(batches.map(|signature| &signature.batches))
+        RunningBatch::begin(batches.map(|signature| &signature.batches), self.name())
     }
 
     /// Everything counted of a signature so far; `None`: there is none of this index.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::NameMetrics;
 use super::counters::BatchCounters;
 use super::sharded::Sharded;
 
@@ -22,18 +23,25 @@ pub struct BatchRows {
 #[must_use = "the batch counts as failed when this is dropped"]
 pub struct RunningBatch<'a> {
     batches: Option<&'a Sharded<BatchCounters>>,
+    name: Option<&'a NameMetrics>,
 }
 
 impl<'a> RunningBatch<'a> {
-    pub(super) fn begin(batches: Option<&'a Sharded<BatchCounters>>) -> Self {
+    pub(super) fn begin(
+        batches: Option<&'a Sharded<BatchCounters>>,
+        name: Option<&'a NameMetrics>,
+    ) -> Self {
         if let Some(batches) = batches {
             batches.write(|counters, writer| writer.add(&counters.begun, 1));
         }
-        Self { batches }
+        Self { batches, name }
     }
 
     /// Counts it as run well, in `execute`.
     pub fn succeeded(mut self, batch: BatchRows, execute: Duration) {
+        if let Some(name) = self.name {
+            name.batch(batch, execute);
+        }
         if let Some(batches) = self.batches.take() {
             batches.write(|counters, writer| {
                 counters.record(batch, execute, writer);

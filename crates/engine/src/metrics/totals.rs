@@ -22,7 +22,7 @@ impl HistogramTotals {
         self.counts.iter().sum()
     }
 
-    fn of<T: Default, const N: usize>(
+    pub(super) fn of<T: Default, const N: usize>(
         sharded: &Sharded<T>,
         buckets: impl Fn(&T) -> &[Counter; N],
         sum: impl Fn(&T) -> &Counter,

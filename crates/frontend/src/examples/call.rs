@@ -74,6 +74,11 @@ impl Reader {
         self.method
     }
 
+    /// How many examples there are.
+    pub(crate) fn examples(&self) -> usize {
+        self.examples
+    }
+
     /// The signature that runs, by its index.
     pub(crate) fn signature(&self) -> usize {
         self.signature

@@ -20,6 +20,10 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 pub(crate) async fn answer(app: &App, head: &Parts) -> Response<Bytes> {
     let mut response = match (head.uri.path(), &head.method) {
         ("/metrics", &Method::GET | &Method::HEAD) => metrics_page(app).await,
+        (path, method) if app.monitoring_path.as_deref() == Some(path) => match *method {
+            Method::GET | Method::HEAD => monitoring_page(app).await,
+            _ => not_allowed(path, method),
+        },
         ("/healthz", &Method::GET | &Method::HEAD) => health::alive(),
         ("/readyz", &Method::GET | &Method::HEAD) => health::ready(app),
         (path @ ("/metrics" | "/healthz" | "/readyz"), method) => not_allowed(path, method),
@@ -40,6 +44,17 @@ async fn metrics_page(app: &App) -> Response<Bytes> {
         Ok(text) => page(
             StatusCode::OK,
             HeaderValue::from_static(metrics::CONTENT_TYPE),
+            text,
+        ),
+        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+async fn monitoring_page(app: &App) -> Response<Bytes> {
+    match Metrics::serving_text(Arc::clone(&app.server)).await {
+        Ok(text) => page(
+            StatusCode::OK,
+            HeaderValue::from_static(metrics::serving::CONTENT_TYPE),
             text,
         ),
         Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

@@ -9,6 +9,8 @@ mod process;
 
 mod server;
 
+pub(crate) mod serving;
+
 use std::sync::Arc;
 
 use prometheus::TextEncoder;
@@ -45,6 +47,18 @@ impl Metrics {
 
     /// All metrics as text, of the moment at which its turn comes.
     pub(crate) async fn text(server: Arc<Shared>) -> Result<String, Unwritten> {
+        Self::written(server, write).await
+    }
+
+    /// The same under TensorFlow Serving's names.
+    pub(crate) async fn serving_text(server: Arc<Shared>) -> Result<String, Unwritten> {
+        Self::written(server, |server| Some(serving::text(&server.engine))).await
+    }
+
+    async fn written(
+        server: Arc<Shared>,
+        write: fn(&Shared) -> Option<String>,
+    ) -> Result<String, Unwritten> {
         let Ok(_turn) = server.metrics.turn.acquire().await else {
             return Err(Unwritten);
         };

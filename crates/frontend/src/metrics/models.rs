@@ -71,6 +71,7 @@ struct Families {
     batch_execute_seconds: Family,
     batch_failures: Family,
     batches_running: Family,
+    file_bytes: Family,
 }
 
 impl Families {
@@ -88,6 +89,7 @@ impl Families {
             batch_execute_seconds: Family::counters(catalog::BATCH_EXECUTE_SECONDS),
             batch_failures: Family::counters(catalog::BATCH_FAILURES),
             batches_running: Family::gauges(catalog::BATCHES_RUNNING),
+            file_bytes: Family::gauges(catalog::MODEL_FILE_BYTES),
         }
     }
 
@@ -105,6 +107,7 @@ impl Families {
             self.batch_execute_seconds,
             self.batch_failures,
             self.batches_running,
+            self.file_bytes,
             versions,
         ]
     }
@@ -125,6 +128,8 @@ impl Families {
                 self.add_signature(&labels(&signature.name), &totals);
             }
         }
+        let own = [(MODEL, model.name.as_str()), (VERSION, version.as_str())];
+        self.file_bytes.add(&own, model.metrics.file_bytes() as f64);
         let failures = model.metrics.without_signature().totals();
         self.add_failures(&labels(""), &failures);
     }

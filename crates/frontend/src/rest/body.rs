@@ -116,6 +116,9 @@ where
     })
 }
 
+/// What a body gives next, before its end.
+type Next<B> = Result<Frame<<B as Body>::Data>, <B as Body>::Error>;
+
 /// Waits for the next of a body, but not for ever.
 #[derive(Default)]
 struct Patience(Option<Pin<Box<Sleep>>>);
@@ -125,7 +128,7 @@ impl Patience {
         &mut self,
         body: Pin<&mut B>,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Option<Result<Frame<B::Data>, B::Error>>, Unread>> {
+    ) -> Poll<Result<Option<Next<B>>, Unread>> {
         if let Poll::Ready(frame) = body.poll_frame(context) {
             self.0 = None;
             return Poll::Ready(Ok(frame));

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use engine::metrics::Api;
 use engine::{Call, Kind, ServedModel};
 use http::Response;
 use wire::rest::{parse_examples, write_result};
@@ -28,7 +29,10 @@ pub(super) fn begin(
             let waiting = Pending::new(reply_to, &call, received, wants_timings);
             run(app, call, waiting);
         }
-        Err(refused) => responder.send(status::failure(&refused.count(app)), None),
+        Err(refused) => responder.send(
+            status::failure(&refused.count(app, Some(api_of(method)))),
+            None,
+        ),
     }
 }
 
@@ -60,7 +64,19 @@ fn prepare(
 /// Writes results.
 struct ResultPage(Reader);
 
+/// What TensorFlow Serving counts it as.
+fn api_of(method: Method) -> Api {
+    match method {
+        Method::Classify => Api::RestClassify,
+        Method::Regress => Api::RestRegress,
+    }
+}
+
 impl WritePage for ResultPage {
+    fn api(&self) -> Api {
+        api_of(self.0.method())
+    }
+
     fn write(&self, model: &ServedModel, outputs: Outputs) -> (Response<Bytes>, Option<Kind>) {
         let body = outputs.and_then(|outputs| {
             let result = self.0.read(&outputs)?;

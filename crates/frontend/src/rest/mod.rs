@@ -85,7 +85,7 @@ where
     B::Error: std::fmt::Display,
 {
     let accepts_gzip = page::accepts_gzip(&head.headers);
-    let mut held = match Route::of(&head) {
+    let mut answer = match Route::of(&head) {
         Ok(Route::Inference(method, model)) => {
             infer(app, (method, &model), (head.headers, body), socket).await
         }
@@ -96,12 +96,12 @@ where
         Err(error) => HeldPage::free(status::failure(&error)),
     };
     if app.rest.cors {
-        page::allow_all_origins(held.page.headers_mut());
+        page::allow_all_origins(answer.page.headers_mut());
     }
     if accepts_gzip {
-        held.page = page::compressed(held.page).await;
+        answer.page = page::compressed(answer.page).await;
     }
-    held
+    answer
 }
 
 /// Answers what needs no model to run.

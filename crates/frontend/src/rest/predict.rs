@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use engine::metrics::Api;
 use engine::{Call, Kind, ServeError, ServedModel, signature_name};
 use http::Response;
 use smallvec::SmallVec;
@@ -27,7 +28,10 @@ pub(super) fn begin(app: &Rc<App>, inference: Inference<'_>, responder: HttpResp
             let waiting = Pending::new(reply_to, &call, received, wants_timings);
             run(app, call, waiting);
         }
-        Err(refused) => responder.send(status::failure(&refused.count(app)), None),
+        Err(refused) => responder.send(
+            status::failure(&refused.count(app, Some(Api::RestPredict))),
+            None,
+        ),
     }
 }
 
@@ -113,6 +117,10 @@ impl PredictPage {
 }
 
 impl WritePage for PredictPage {
+    fn api(&self) -> Api {
+        Api::RestPredict
+    }
+
     fn write(&self, model: &ServedModel, outputs: Outputs) -> (Response<Bytes>, Option<Kind>) {
         let body = outputs.and_then(|outputs| {
             let body = self.body(model, &outputs);

@@ -1,6 +1,7 @@
 //! What Classify and Regress have in common over gRPC: the request and the reply.
 
 use bytes::Bytes;
+use engine::metrics::Api;
 use engine::{Call as EngineCall, Clock, InferenceMethod, ServeError, ServedModel};
 use tensor::Tensor;
 use wire::Sink;
@@ -67,6 +68,14 @@ pub(super) fn spec_of(model: &ServedModel, signature: usize) -> ModelSpec<'_> {
 pub(crate) struct ExampleWriter(Reader);
 
 impl ExampleWriter {
+    /// What TensorFlow Serving counts it as.
+    pub(super) fn api(&self) -> Api {
+        match self.0.method() {
+            Method::Classify => Api::Classify,
+            Method::Regress => Api::Regress,
+        }
+    }
+
     /// The method whose reply it writes.
     pub(super) fn method(&self) -> InferenceMethod {
         match self.0.method() {

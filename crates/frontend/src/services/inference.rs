@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use engine::metrics::{MessageSizes, Tally};
+use engine::metrics::{Api, MessageSizes, Tally};
 use engine::{
     Call, InferenceMethod, Kind, Outcome, Permit, Respond, ServeError, ServedModel, Timings,
     expired, lost,
@@ -40,6 +40,15 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
+    /// What TensorFlow Serving counts it as.
+    fn api(&self) -> Option<Api> {
+        match self {
+            Self::Predict(_) => Some(Api::Predict),
+            Self::Examples(writer) => Some(writer.api()),
+            Self::Text(_) => None,
+        }
+    }
+
     /// The method whose messages come and go, where they can be kept as they are.
     fn method(&self) -> Option<InferenceMethod> {
         match self {
@@ -67,6 +76,9 @@ impl Writer {
 
 /// What makes a page of an outcome, for a caller over plain HTTP.
 pub(crate) trait WritePage {
+    /// What TensorFlow Serving counts it as.
+    fn api(&self) -> Api;
+
     /// The page, whatever the outcome, and what went wrong.
     fn write(&self, model: &ServedModel, outputs: Outputs) -> (Response<Bytes>, Option<Kind>);
 }
@@ -123,13 +135,20 @@ impl Refused {
         }
     }
 
-    /// Counts it; what its caller is to be told.
-    pub(crate) fn count(self, app: &App) -> ServeError {
+    /// Counts it; what its caller is to be told. `api`: what TensorFlow Serving counts it as.
+    pub(crate) fn count(self, app: &App, api: Option<Api>) -> ServeError {
         let kind = self.error.kind();
-        match self.tally {
-            Some(tally) => tally.failed(kind),
-            None => app.engine.unmatched.record(kind),
+        let Some(tally) = self.tally else {
+            app.engine.unmatched.record(kind);
+            if api.is_some() {
+                app.engine.names.unknown.failed(kind);
+            }
+            return self.error;
+        };
+        if let (Some(name), Some(_)) = (tally.model().metrics.name(), api) {
+            name.failed(kind);
         }
+        tally.failed(kind);
         self.error
     }
 }
@@ -149,6 +168,7 @@ pub(crate) struct Count {
     wants_timings: bool,
     /// If it is to be kept.
     recording: Option<Box<Recording>>,
+    api: Option<Api>,
 }
 
 /// What is left of a call that has run, beside its outputs.
@@ -187,6 +207,7 @@ impl Count {
     ) -> Option<Timings> {
         let timings = ended.timings;
         let timings = timings.map(|timings| timings.written(self.arrived, ended.encoding));
+        self.count_name(failed, timings.as_ref());
         match (failed, &timings) {
             (None, Some(timings)) => {
                 let received = self.received;
@@ -196,6 +217,18 @@ impl Count {
             (failed, _) => self.tally.failed(failed.unwrap_or(Kind::Internal)),
         }
         timings.filter(|_| self.wants_timings)
+    }
+}
+
+impl Count {
+    fn count_name(&self, failed: Option<Kind>, timings: Option<&Timings>) {
+        let (Some(name), Some(api)) = (self.tally.model().metrics.name(), self.api) else {
+            return;
+        };
+        match (failed, timings) {
+            (None, Some(timings)) => name.succeeded(api, timings),
+            (failed, _) => name.failed(failed.unwrap_or(Kind::Internal)),
+        }
     }
 }
 
@@ -230,9 +263,15 @@ impl Pending {
         (received, wants_timings): (usize, bool),
         recording: Option<Box<Recording>>,
     ) -> Self {
+        let api = match &reply_to {
+            ReplyTo::Grpc(_, writer) => writer.api(),
+            ReplyTo::Http(_, writer) => Some(writer.api()),
+            ReplyTo::Part(_) => None,
+        };
         Self {
             reply_to,
             count: Count {
+                api,
                 tally: call.tally(),
                 arrived: call.arrived(),
                 received,
@@ -294,10 +333,10 @@ impl Respond for Pending {
 type Prepare = fn(&App, &Received) -> Result<(Call, Writer), Refused>;
 
 /// Answers a message with what `prepare` and the engine make of it.
-pub(crate) fn answer(app: &Rc<App>, received: Received, prepare: Prepare) {
+pub(crate) fn answer(app: &Rc<App>, received: Received, (api, prepare): (Api, Prepare)) {
     match prepare(app, &received) {
         Ok((call, writer)) => answer_call(app, received, call, writer),
-        Err(refused) => received.responder.fail(&refused.count(app)),
+        Err(refused) => received.responder.fail(&refused.count(app, Some(api))),
     }
 }
 

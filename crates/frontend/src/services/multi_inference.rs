@@ -22,7 +22,7 @@ use crate::grpc::Received;
 pub(crate) fn answer(app: &Rc<App>, received: Received) {
     match prepare(app, &received) {
         Ok(calls) => start(app, received, calls),
-        Err(refused) => received.responder.fail(&refused.count(app)),
+        Err(refused) => received.responder.fail(&refused.count(app, None)),
     }
 }
 

@@ -27,10 +27,14 @@ const CUT: &str = "...";
 /// Answers one request. What is wrong with its text is told in the reply.
 pub(crate) fn answer(app: &Rc<App>, received: Received) {
     match read(&received) {
-        Err(error) => received.responder.fail(&Refused::from(error).count(app)),
+        Err(error) => received
+            .responder
+            .fail(&Refused::from(error).count(app, None)),
         Ok((request, clock)) => match prepare(app, &received.call, &request.input_data, clock) {
             Ok((call, writer)) => inference::answer_call(app, received, call, writer),
-            Err(refused) => received.responder.finish(response(Err(refused.count(app)))),
+            Err(refused) => received
+                .responder
+                .finish(response(Err(refused.count(app, None)))),
         },
     }
 }

@@ -101,6 +101,9 @@ impl Part {
         match written {
             Ok(None) => drop(count.written(&ended, None, 0)),
             Ok(Some(mut frame)) => {
+                if let Some(name) = state.model.metrics.name() {
+                    name.examples(self.reader.examples());
+                }
                 if let Some(recording) = state.recording.take() {
                     let pieces = || frame.share();
                     recording.keep(&state.model, count.arrived, pieces, Vec::new());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::request::Form;
 use crate::arrays::{OwnedArray, arrays_into_python};
@@ -60,6 +61,7 @@ impl OwnedReply {
                 error_message,
             } => (prediction, error_message).into_py_any(py),
             client::Reply::Health(state) => state.into_py_any(py),
+            client::Reply::Encoded(message) => PyBytes::new(py, &message).into_py_any(py),
             client::Reply::HealthList(states) => states.into_py_any(py),
         }
     }

@@ -127,6 +127,14 @@ impl Request {
         Self::plain(client::Request::health(service))
     }
 
+    /// A method of tensorwire.ModelRepository, by its name, with its encoded message.
+    #[staticmethod]
+    fn model_repository(method: &str, message: &[u8]) -> PyResult<Self> {
+        client::Request::model_repository(method, message)
+            .map(Self::plain)
+            .map_err(|error| native_error(&error))
+    }
+
     /// Health/List.
     #[staticmethod]
     fn health_list() -> Self {

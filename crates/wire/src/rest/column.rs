@@ -7,8 +7,9 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tensor::{DType, Shape, Tensor};
 
+use super::number::Number;
 use super::refusal::{Refusal, RestError, excerpt, invalid, type_name};
-use super::scanner::{END, Number, Scanner};
+use super::scanner::{END, Scanner};
 use crate::text::numbers::{BFLOAT16, HALF, range};
 use crate::text::values::BASE64;
 
@@ -246,7 +247,7 @@ impl<'a> Column<'a> {
 
     #[cold]
     fn has_no_form(&self, value: Scanner<'_>) -> Refusal {
-        Box::new(RestError::Unimplemented(format!(
+        Refusal::from(RestError::Unimplemented(format!(
             "Conversion of JSON Value: {} to type: {}",
             excerpt(self.body, value),
             self.dtype

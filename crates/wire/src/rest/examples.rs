@@ -5,8 +5,9 @@ use prost::Message;
 
 use super::column::base64;
 use super::members::{Members, SIGNATURE_NAME};
+use super::number::Number;
 use super::refusal::{Refusal, RestError, invalid, type_name};
-use super::scanner::{Number, Scanner};
+use super::scanner::Scanner;
 use crate::examples::{HANDLE_BYTES, TooLarge};
 use crate::proto::tensorflow::feature::Kind;
 use crate::proto::tensorflow::{BytesList, Example, Feature, FloatList, Int64List};
@@ -29,7 +30,7 @@ pub struct ExamplesBody {
 /// exponent are floats, others and bools are 64-bit integers, strings and
 /// `{"b64": "..."}` are bytes. The examples may take `limit` bytes of memory in all.
 pub fn parse_examples(body: &Bytes, limit: usize) -> Result<ExamplesBody, RestError> {
-    read(body, limit).map_err(|refusal| *refusal)
+    read(body, limit).map_err(Refusal::into_error)
 }
 
 fn read(body: &Bytes, limit: usize) -> Result<ExamplesBody, Refusal> {
@@ -57,7 +58,7 @@ fn read(body: &Bytes, limit: usize) -> Result<ExamplesBody, Refusal> {
         let example = read_example(&mut scanner)?;
         needed = needed.saturating_add(context.len() + example.len() + HANDLE_BYTES);
         if needed > limit {
-            return Err(Box::new(RestError::TooLarge(TooLarge {
+            return Err(Refusal::from(RestError::TooLarge(TooLarge {
                 examples: examples.len() + 1,
                 needed,
                 limit,
@@ -132,9 +133,18 @@ fn add_value(scanner: &mut Scanner<'_>, name: &str, feature: &mut Feature) -> Re
         Value::Int64(_) => Kind::Int64List(Int64List::default()),
     });
     let expected = match (kind, value) {
-        (Kind::BytesList(list), Value::Bytes(bytes)) => return Ok(list.value.push(bytes)),
-        (Kind::FloatList(list), Value::Float(value)) => return Ok(list.value.push(value)),
-        (Kind::Int64List(list), Value::Int64(value)) => return Ok(list.value.push(value)),
+        (Kind::BytesList(list), Value::Bytes(bytes)) => {
+            list.value.push(bytes);
+            return Ok(());
+        }
+        (Kind::FloatList(list), Value::Float(value)) => {
+            list.value.push(value);
+            return Ok(());
+        }
+        (Kind::Int64List(list), Value::Int64(value)) => {
+            list.value.push(value);
+            return Ok(());
+        }
         (Kind::BytesList(_), _) => "bytes",
         (Kind::FloatList(_), _) => "float",
         (Kind::Int64List(_), _) => "int64",

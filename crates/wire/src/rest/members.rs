@@ -1,8 +1,9 @@
 //! A body's object, looked through for the members that it may have: where their values
 //! are. What it finds is JSON up to the object's end.
 
+use super::quoted::Quoted;
 use super::refusal::{Refusal, excerpt, invalid};
-use super::scanner::{Quoted, Scanner};
+use super::scanner::Scanner;
 
 /// The name of the signature's member.
 pub(super) const SIGNATURE_NAME: &str = "signature_name";

@@ -16,6 +16,9 @@ mod rows;
 mod column;
 mod scanner;
 
+mod number;
+mod quoted;
+
 mod outputs;
 pub use outputs::{write_columns, write_rows};
 

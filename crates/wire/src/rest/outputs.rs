@@ -25,13 +25,13 @@ const ELEMENT_ROOM: usize = 12;
 /// `-Infinity` stand bare. A string is `{"b64": "..."}` if its output's name ends in
 /// `_bytes`, and also if it is not UTF-8, which no JSON string could hold.
 pub fn write_rows(outputs: &[(&str, &Tensor)]) -> Result<Vec<u8>, RestError> {
-    rows(outputs).map_err(|refusal| *refusal)
+    rows(outputs).map_err(Refusal::into_error)
 }
 
 /// Writes `{"outputs": ...}`: the value of a single output, or an object of the names of
 /// several; values as [`write_rows`] writes them.
 pub fn write_columns(outputs: &[(&str, &Tensor)]) -> Result<Vec<u8>, RestError> {
-    columns(outputs).map_err(|refusal| *refusal)
+    columns(outputs).map_err(Refusal::into_error)
 }
 
 fn rows(outputs: &[(&str, &Tensor)]) -> Result<Vec<u8>, Refusal> {
@@ -177,59 +177,30 @@ impl<'a> Writer<'a> {
                 });
             }
         };
+        macro_rules! numbers {
+            ($write:ident, $number:ty) => {
+                list(text, part(bytes, range), |text, it| {
+                    $write(text, <$number>::from_le_bytes(*it));
+                })
+            };
+        }
         match self.tensor.dtype() {
-            DType::Float => {
-                list(text, part(bytes, range), |text, it| {
-                    push_float(text, f32::from_le_bytes(*it))
-                });
-            }
-            DType::Double => {
-                list(text, part(bytes, range), |text, it| {
-                    push_float(text, f64::from_le_bytes(*it))
-                });
-            }
+            DType::Float => numbers!(push_float, f32),
+            DType::Double => numbers!(push_float, f64),
             DType::Half => list(text, part(bytes, range), |text, it| {
                 push_float(text, HALF.shortest(u16::from_le_bytes(*it)));
             }),
             DType::BFloat16 => list(text, part(bytes, range), |text, it| {
                 push_float(text, BFLOAT16.shortest(u16::from_le_bytes(*it)));
             }),
-            DType::Int8 => {
-                list(text, part(bytes, range), |text, it| {
-                    push_whole(text, i8::from_le_bytes(*it))
-                });
-            }
-            DType::Int16 => {
-                list(text, part(bytes, range), |text, it| {
-                    push_whole(text, i16::from_le_bytes(*it))
-                });
-            }
-            DType::Int32 => {
-                list(text, part(bytes, range), |text, it| {
-                    push_whole(text, i32::from_le_bytes(*it))
-                });
-            }
-            DType::Int64 => {
-                list(text, part(bytes, range), |text, it| {
-                    push_whole(text, i64::from_le_bytes(*it))
-                });
-            }
-            DType::UInt8 => list(text, &bytes[range], |text, it| push_whole(text, *it)),
-            DType::UInt16 => {
-                list(text, part(bytes, range), |text, it| {
-                    push_whole(text, u16::from_le_bytes(*it))
-                });
-            }
-            DType::UInt32 => {
-                list(text, part(bytes, range), |text, it| {
-                    push_whole(text, u32::from_le_bytes(*it))
-                });
-            }
-            DType::UInt64 => {
-                list(text, part(bytes, range), |text, it| {
-                    push_whole(text, u64::from_le_bytes(*it))
-                });
-            }
+            DType::Int8 => numbers!(push_whole, i8),
+            DType::Int16 => numbers!(push_whole, i16),
+            DType::Int32 => numbers!(push_whole, i32),
+            DType::Int64 => numbers!(push_whole, i64),
+            DType::UInt8 => numbers!(push_whole, u8),
+            DType::UInt16 => numbers!(push_whole, u16),
+            DType::UInt32 => numbers!(push_whole, u32),
+            DType::UInt64 => numbers!(push_whole, u64),
             DType::Bool => list(text, &bytes[range], |text, it| {
                 let word = if *it == 0 { "false" } else { "true" };
                 text.extend_from_slice(word.as_bytes());

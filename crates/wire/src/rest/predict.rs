@@ -61,8 +61,8 @@ pub fn parse_predict<'a, E: From<RestError>>(
 /// What is wrong with a body whatever its model: for a request whose model is not there,
 /// as TensorFlow Serving looks for it only then.
 pub fn check_body(body: &[u8]) -> Result<(), RestError> {
-    let members = Members::find(body, [SIGNATURE_NAME]).map_err(|refusal| *refusal)?;
-    members.signature_name().map_err(|refusal| *refusal)?;
+    let members = Members::find(body, [SIGNATURE_NAME]).map_err(Refusal::into_error)?;
+    members.signature_name().map_err(Refusal::into_error)?;
     Ok(())
 }
 
@@ -113,15 +113,10 @@ fn read_in_turn<'a, E: From<RestError>>(
     body: &'a Bytes,
     find: &impl Fn(&str) -> Result<SignatureInputs<'a>, E>,
 ) -> Result<PredictBody, E> {
-    let own = |refusal: Refusal| E::from(*refusal);
+    let own = |refusal: Refusal| E::from(refusal.into_error());
     let members = Members::find(body, [SIGNATURE_NAME, INSTANCES, INPUTS]).map_err(own)?;
     let name = members.signature_name().map_err(own)?;
     let signature = find(&name)?;
-    if signature.inputs.is_empty() {
-        let name = if name.is_empty() { "DEFAULT" } else { &name };
-        let refusal = invalid(format!("Failed to get input map for signature: {name}"));
-        return Err(own(refusal));
-    }
     let (format, mut values) = find_values(&members).map_err(own)?;
     read_values(body, &mut values, (&signature, format)).map_err(own)
 }

@@ -22,21 +22,32 @@ pub enum RestError {
 }
 
 /// The same, small enough to be passed on from value to value.
-pub(super) type Refusal = Box<RestError>;
+#[derive(Debug)]
+pub(super) struct Refusal(Box<RestError>);
 
-impl RestError {
+impl Refusal {
+    pub(super) fn into_error(self) -> RestError {
+        *self.0
+    }
+
     /// The status that TensorFlow Serving's text of an error within an error begins with.
     pub(super) fn with_code(&self) -> String {
-        match self {
-            Self::Invalid(message) => format!("INVALID_ARGUMENT: {message}"),
-            Self::Unimplemented(message) => format!("UNIMPLEMENTED: {message}"),
-            Self::TooLarge(problem) => format!("RESOURCE_EXHAUSTED: {problem}"),
+        match &*self.0 {
+            RestError::Invalid(message) => format!("INVALID_ARGUMENT: {message}"),
+            RestError::Unimplemented(message) => format!("UNIMPLEMENTED: {message}"),
+            RestError::TooLarge(problem) => format!("RESOURCE_EXHAUSTED: {problem}"),
         }
     }
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> Refusal {
-    Box::new(RestError::Invalid(message.into()))
+    RestError::Invalid(message.into()).into()
+}
+
+impl From<RestError> for Refusal {
+    fn from(error: RestError) -> Self {
+        Self(Box::new(error))
+    }
 }
 
 impl From<Syntax> for Refusal {

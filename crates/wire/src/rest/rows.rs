@@ -6,8 +6,9 @@ use smallvec::SmallVec;
 use tensor::{DType, Tensor};
 
 use super::column::{Column, Sizes, is_base64, print};
+use super::quoted::Quoted;
 use super::refusal::{Refusal, excerpt, invalid};
-use super::scanner::{Quoted, Scanner};
+use super::scanner::Scanner;
 
 /// Each input's name and element type.
 pub(super) type Inputs<'a> = [(&'a str, DType)];
@@ -56,6 +57,9 @@ pub(super) fn read_columns<'a>(
 ) -> Result<Vec<Tensor>, Refusal> {
     if !is_object(scanner) {
         let [(alias, dtype)] = inputs else {
+            if inputs.is_empty() {
+                return Err(no_inputs());
+            }
             return Err(invalid(
                 "inputs is a plain value/list, but expecting an object as multiple input \
                  tensors required as per tensorinfo_map",
@@ -100,6 +104,10 @@ fn read_whole<'a>(
     column.tensor(&sizes)
 }
 
+fn no_inputs() -> Refusal {
+    invalid("the signature takes no inputs")
+}
+
 /// Whether an object is next that is not bytes in base64.
 fn is_object(scanner: &mut Scanner<'_>) -> bool {
     scanner.peek() == b'{' && !is_base64(*scanner)
@@ -131,7 +139,7 @@ impl<'a> Rows<'a> {
             )));
         }
         let Some(column) = self.columns.first_mut() else {
-            return Err(invalid("the signature takes no inputs"));
+            return Err(no_inputs());
         };
         column.read_row(scanner).map_err(|refusal| {
             invalid(format!(

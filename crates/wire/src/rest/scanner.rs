@@ -1,7 +1,8 @@
 //! A cursor over the bytes of a JSON text, which need not be UTF-8: TensorFlow Serving
 //! takes strings of any bytes. What is wrong is said in its parser's words.
 
-use std::borrow::Cow;
+use super::number::{Digits, Number};
+use super::quoted::{Quoted, hex};
 
 /// The byte that [`Scanner::peek`] gives at the end: no value begins with it.
 pub(super) const END: u8 = 0;
@@ -27,75 +28,6 @@ const HEX: &str = "Incorrect hex digit after \\u escape in string.";
 const SURROGATE: &str = "The surrogate pair in string is invalid.";
 const NO_FRACTION: &str = "Miss fraction part in number.";
 const NO_EXPONENT: &str = "Miss exponent in number.";
-
-/// A number, as its text has it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Number {
-    /// Without fraction and exponent, in the range of the 64-bit types.
-    Whole { negative: bool, magnitude: u64 },
-    /// Any other; one too large for a double is an infinity.
-    Float(f64),
-}
-
-impl Number {
-    pub(super) fn to_f64(self) -> f64 {
-        match self {
-            Self::Float(value) => value,
-            Self::Whole {
-                negative,
-                magnitude,
-            } => {
-                let value = magnitude as f64;
-                if negative { -value } else { value }
-            }
-        }
-    }
-
-    /// The whole number; none if it is written with a fraction or an exponent.
-    pub(super) fn to_whole(self) -> Option<i128> {
-        match self {
-            Self::Float(_) => None,
-            Self::Whole {
-                negative,
-                magnitude,
-            } => {
-                let value = i128::from(magnitude);
-                Some(if negative { -value } else { value })
-            }
-        }
-    }
-}
-
-/// A string as it stands between its quotes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Quoted<'a> {
-    /// Where it begins in the text.
-    pub(super) at: usize,
-    pub(super) bytes: &'a [u8],
-    pub(super) has_escapes: bool,
-}
-
-impl<'a> Quoted<'a> {
-    pub(super) fn decoded(self) -> Cow<'a, [u8]> {
-        if self.has_escapes {
-            unescape(self.bytes).into()
-        } else {
-            self.bytes.into()
-        }
-    }
-
-    pub(super) fn is(self, text: &str) -> bool {
-        if self.has_escapes {
-            return *self.decoded() == *text.as_bytes();
-        }
-        self.bytes == text.as_bytes()
-    }
-
-    /// As text, to be shown.
-    pub(super) fn lossy(self) -> String {
-        String::from_utf8_lossy(&self.decoded()).into_owned()
-    }
-}
 
 /// A place in a text.
 #[derive(Clone, Copy)]
@@ -412,77 +344,4 @@ impl<'a> Scanner<'a> {
             offset: self.at,
         }
     }
-}
-
-/// Decimal digits, of which the first so many are kept as a number.
-#[derive(Clone, Copy, Default)]
-struct Digits {
-    value: u64,
-    count: usize,
-}
-
-impl Digits {
-    /// So many digits always fit.
-    const KEPT: usize = 19;
-
-    /// The number that these digits are times a power of ten, where both are doubles
-    /// themselves, so that one operation rounds it right.
-    #[inline]
-    fn exact(self, exponent: i64) -> Option<f64> {
-        const LARGEST: u64 = 1 << 53;
-        const POWERS: [f64; 23] = [
-            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-            1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-        ];
-        if self.count > Self::KEPT || self.value > LARGEST {
-            return None;
-        }
-        let power = POWERS.get(exponent.unsigned_abs() as usize)?;
-        let value = self.value as f64;
-        Some(if exponent < 0 {
-            value / power
-        } else {
-            value * power
-        })
-    }
-}
-
-/// The four hexadecimal digits that `text` begins with.
-fn hex(text: &[u8]) -> Option<u32> {
-    let digits = text.first_chunk::<4>()?;
-    digits.iter().try_fold(0, |unit, digit| {
-        Some(unit << 4 | char::from(*digit).to_digit(16)?)
-    })
-}
-
-/// What a string stands for whose escapes are right.
-fn unescape(mut text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(text.len());
-    while let Some(escape) = text.iter().position(|byte| *byte == b'\\') {
-        plain.extend_from_slice(&text[..escape]);
-        let code = text.get(escape + 1).copied().unwrap_or(END);
-        text = text.get(escape + 2..).unwrap_or_default();
-        let character = match code {
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => {
-                let mut unit = hex(text).unwrap_or_default();
-                text = text.get(4..).unwrap_or_default();
-                if (0xd800..0xdc00).contains(&unit) {
-                    let low = text.get(2..).and_then(hex).unwrap_or_default();
-                    text = text.get(6..).unwrap_or_default();
-                    unit = 0x1_0000 + ((unit - 0xd800) << 10) + (low & 0x3ff);
-                }
-                char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)
-            }
-            // Stands for itself.
-            other => char::from(other),
-        };
-        plain.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-    plain.extend_from_slice(text);
-    plain
 }

@@ -13,6 +13,7 @@ ARCHIVE_ENDINGS = (
 KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]]+")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USER = re.compile(r"//[^/\s]*@")
 
 _CONTAINER_SCHEMES = ("abfs", "abfss", "az")
@@ -29,7 +30,10 @@ _BESIDE_SIG = re.compile(r"(?i)s[tevpri]|spr|sip|sk[tesv]|skoid|sktid")
 
 
 def shown(location: str) -> str:
-    """The URL as messages and logs have it: without user, password and query."""
+    """The URL as messages and logs have it: without user, password and query. What is no
+    URL stays as it is."""
+    if not _SCHEME.match(location):
+        return location
     plain = location.partition("?")[0].partition("#")[0]
     scheme = plain.partition("://")[0].lower()
     return plain if scheme in _CONTAINER_SCHEMES else _USER.sub("//", plain, count=1)

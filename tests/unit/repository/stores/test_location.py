@@ -17,6 +17,7 @@ from tensorwire.repository.stores.location import key_of, shown, without_secrets
         ("s3://bucket/models/m", "s3://bucket/models/m"),
         ("https://ann:pass@host/m.zip?sig=x#y", "https://host/m.zip"),
         ("ftp://ann:p@ss@host/m", "ftp://host/m"),
+        ("/models/a//b@c/m?x#y", None),
         ("abfs://container@account.dfs.core.windows.net/m", None),
     ],
 )
