@@ -87,6 +87,13 @@ def mobilenet() -> SavedModel:
     return look_into("mobilenet_v2", built / "mobilenet_v2" / "1", (224, 224, 3))
 
 
+def large_model() -> Path:
+    """The folder of a model with 500 MB of weights, built where that was not done before."""
+    script = REPOSITORY / "tests" / "models" / "large.py"
+    built = Path(_last_line([sys.executable, str(script)], "build the large models"))
+    return built / "weights_500mb"
+
+
 def fixed_row(shape: tuple[int, ...]) -> "array[float]":
     """Numbers from -1 to 1 that follow no simple pattern and are exact in binary."""
     scattered = (index * 2654435761 % 2**32 // 2**22 for index in range(math.prod(shape)))

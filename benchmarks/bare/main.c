@@ -3,7 +3,7 @@
  * TensorFlow's C API with nothing around it: what a server's throughput and memory are
  * held against. Loads every MODEL directory with the same ConfigProto (CONFIG: its bytes
  * in hexadecimal), runs each once on one row (ROW: a file of floats, DIMENSIONS: such as
- * 224,224,3), says so by a line of JSON, and stays until its input ends. Until then each
+ * 224,224,3), says so and how long loading took by a line of JSON, and stays until its input ends. Until then each
  * line "BATCH CALLERS caller|pool SECONDS" is answered by the rows a second that so many
  * threads get through the first model with batches of that size. */
 #include <stdio.h>
@@ -85,14 +85,17 @@ int main(int count, char **arguments)
     struct row row = read_row(arguments[3], arguments[4]);
     int models = count - FIXED_ARGUMENTS;
     struct session *sessions = calloc((size_t)models, sizeof *sessions);
+    double load_seconds = 0;
     printf("{\"first\": [");
     for (int index = 0; index < models; index++) {
+        double started = now();
         sessions[index] = load_session(&api, arguments[FIXED_ARGUMENTS + index], &config,
                                        arguments[5], arguments[6]);
+        load_seconds += now() - started;
         fputs(index > 0 ? ", " : "", stdout);
         show_run(&sessions[index], &row);
     }
-    printf("]}\n");
+    printf("], \"load_seconds\": %.6g}\n", load_seconds);
     fflush(stdout);
     char line[128];
     while (fgets(line, sizeof line, stdin) != NULL) {

@@ -19,7 +19,7 @@ struct caller {
     double rows_per_second;
 };
 
-static double now(void)
+double now(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);

@@ -49,6 +49,8 @@ class Bare:
         self._key = key
         self._model = model
         self._process: Process | None = None
+        self.load_seconds = 0.0
+        """What loading the sessions took, all together."""
 
     @property
     def pid(self) -> int:
@@ -58,7 +60,9 @@ class Bare:
     def __enter__(self) -> "Bare":
         self._process = Process(self._key, self.command, {}, listens=True)
         try:
-            for first in self._answer(0)["first"]:
+            answer = self._answer(0)
+            self.load_seconds = float(answer["load_seconds"])
+            for first in answer["first"]:
                 wrong = self._model.difference(first)
                 if wrong is not None:
                     raise BenchmarkError(f"the bare C API is wrong: {wrong}")

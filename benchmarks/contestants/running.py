@@ -27,8 +27,10 @@ class Running:
     Inside the `with` it listens, and if it has gRPC health, it is healthy.
     """
 
-    def __init__(self, contestant: Contestant, core: int | None) -> None:
+    def __init__(self, contestant: Contestant, core: int | None, wait: bool = True) -> None:
+        """`wait`: until it is healthy, if it has gRPC health."""
         self.contestant = contestant
+        self._wait = wait
         self.port = 0
         pinned = [] if core is None else ["taskset", "-c", str(core)]
         self.command = [*pinned, *contestant.command]
@@ -50,8 +52,8 @@ class Running:
                 self.port = self._told_port()
                 if self.port:
                     break
-            if self.contestant.health:
-                self._wait_for_health()
+            if self.contestant.health and self._wait:
+                self.wait_for_health()
         except BaseException:
             self._process.end()
             raise
@@ -99,7 +101,8 @@ class Running:
                     continue
         raise BenchmarkError(f"{self.contestant.key} gave no reply.")
 
-    def _wait_for_health(self) -> None:
+    def wait_for_health(self) -> None:
+        """Until gRPC health says that it serves."""
         with self._channel() as channel:
             for _ in self._until_ready():
                 try:

@@ -1,4 +1,5 @@
-"""Builds what only the benchmarks serve, into `built-large/NAME/VERSION`: MobileNetV2.
+"""Builds what only the benchmarks serve, into `built-large/NAME/VERSION`: MobileNetV2, and
+a model that is nothing but large.
 
 `python tests/models/large.py [--out DIR]`; like make_models.py it does nothing where it
 was built before. The weights are random but fixed, so nothing is downloaded, and what a
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 BUILT = HERE / "built-large"
 IMAGE = (224, 224, 3)
+# 16 layers of 2,800 by 2,800 floats of 4 bytes: 502 MB.
+LAYERS, WIDE = 16, 2_800
 
 
 def make(out: Path) -> None:
@@ -32,6 +35,31 @@ def make(out: Path) -> None:
     )
     _normalise(network)
     network.export(out / "mobilenet_v2" / "1", verbose=False)
+    _make_heavy(out)
+
+
+def _make_heavy(out: Path) -> None:
+    """weights_500mb: `x` float [batch, WIDE] through LAYERS dense layers without bias, to
+    float [batch, WIDE]; 500 MB of weights."""
+    import tensorflow as tf
+
+    class Heavy(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            generator = tf.random.Generator.from_seed(7)
+            scale = WIDE**-0.5
+            self.layers = [
+                tf.Variable(generator.normal([WIDE, WIDE], stddev=scale)) for _ in range(LAYERS)
+            ]
+
+        @tf.function(input_signature=[tf.TensorSpec([None, WIDE], tf.float32, name="x")])
+        def predict(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+            for layer in self.layers:
+                x = tf.tanh(tf.matmul(x, layer))
+            return {"y": x}
+
+    heavy = Heavy()
+    tf.saved_model.save(heavy, str(out / "weights_500mb" / "1"), signatures=heavy.predict)
 
 
 def _normalise(network: "keras.Model") -> None:
