@@ -87,21 +87,21 @@ mod tests {
         LogMetadata, ModelSpec, PredictRequest, PredictResponse, PredictStreamedLog, PredictionLog,
     };
 
-    fn spec(name: &str) -> Option<ModelSpec> {
-        Some(ModelSpec {
+    fn spec(name: &str) -> ModelSpec {
+        ModelSpec {
             name: name.into(),
             ..ModelSpec::default()
-        })
+        }
     }
 
     #[test]
     fn what_is_written_is_the_generated_message() {
         let request = PredictRequest {
-            model_spec: spec("asked"),
+            model_spec: Some(spec("asked")),
             ..PredictRequest::default()
         };
         let response = PredictResponse {
-            model_spec: spec("answered"),
+            model_spec: Some(spec("answered")),
             ..PredictResponse::default()
         };
         let metadata = LogMetadata {
