@@ -6,11 +6,12 @@ reads `TENSORWIRE_*` variables of the server.
 from __future__ import annotations
 
 from .batching import Batching
+from .engine import EngineConfig
 from .keywords import EngineSettings, Settings
 from .loading import all_settings, load_config
 from .request_log import RequestLog, request_log_of
 from .setting import Setting
-from .tree import LOG_FORMATS, LOG_LEVELS, EngineConfig, ServeConfig
+from .tree import LOG_FORMATS, LOG_LEVELS, ServeConfig
 from .values import MAX_MESSAGE_BYTES
 from .values import duration as parse_grace
 

@@ -7,8 +7,8 @@ import pytest
 
 from tensorwire import Batching
 from tensorwire.config import MAX_MESSAGE_BYTES, Settings, all_settings, load_config
+from tensorwire.config.engine import MAX_REQUESTS
 from tensorwire.config.loading import ONLY_IN_PROGRAMS
-from tensorwire.config.tree import MAX_REQUESTS
 from tensorwire.errors import ConfigError
 from tensorwire.repository.policy import Specific
 
