@@ -31,8 +31,8 @@ class Place:
 
     @property
     def protocols(self) -> str:
-        """What is spoken there, for people: `gRPC` or `REST with TLS`."""
-        spoken = "REST" if self.kind == "rest_port" else "gRPC"
+        """What is spoken there, for people: `gRPC and REST` or `REST with TLS`."""
+        spoken = "REST" if self.kind == "rest_port" else "gRPC and REST"
         return f"{spoken} with TLS" if self.tls else spoken
 
     @property

@@ -61,7 +61,7 @@ def test_a_unix_socket(serve, tmp_path: Path) -> None:
     process: ServerProcess = serve("--unix-socket", str(path))
     target = f"unix:{path}"
     assert process.places["unix_socket"] == target
-    process.wait_line(f"Listening on {target} (gRPC)")
+    process.wait_line(f"Listening on {target} (gRPC and REST)")
     PredictionClient(process.channel(target=target)).is_well()
     PredictionClient(process.channel()).is_well()
     for address in (target, f"unix://{path}"):

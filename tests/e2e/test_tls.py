@@ -90,7 +90,7 @@ def handshake_failures(process: ServerProcess, authority: Authority) -> float:
 
 def test_grpcio_over_tls(secure: ServerProcess) -> None:
     PredictionClient(secure.channel()).is_well()
-    assert "(gRPC with TLS)" in secure.wait_line("Listening on 127.0.0.1")
+    assert "(gRPC and REST with TLS)" in secure.wait_line("Listening on 127.0.0.1")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -158,7 +158,7 @@ def test_the_command_line_tells_both_addresses(
         announce(server)
         told = _whereabouts(server)
     out = capsys.readouterr().out
-    assert out.startswith("Listening on 0.0.0.0:4321 (every network) (gRPC)\n")
+    assert out.startswith("Listening on 0.0.0.0:4321 (every network) (gRPC and REST)\n")
     assert "tensorwire predict 127.0.0.1:4321 a " in out
     assert (told["address"], told["host"]) == ("127.0.0.1:4321", "0.0.0.0")
 
