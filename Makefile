@@ -30,7 +30,8 @@ test-rust: $(CORE) models
 	$(TEST_ENV) $(TIMEOUT) 1500 cargo test --workspace --exclude python --exclude floor --locked --quiet
 
 test-python: $(CORE) models
-	$(TIMEOUT) 1500 $(VENV)/python -m pytest --quiet
+	$(TIMEOUT) 1500 $(VENV)/python -m pytest --quiet -m "not alone" --numprocesses 2 --dist loadfile
+	$(TIMEOUT) 900 $(VENV)/python -m pytest --quiet -m alone
 
 check: $(CORE) ## Check style, types and lints
 	$(VENV)/ruff check .

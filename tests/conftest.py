@@ -24,10 +24,31 @@ FOLDERS = {
     "e2e": "a real server process and clients that are not ours",
 }
 
+ALONE = {
+    "test_batching_knobs",
+    "test_bench_cli",
+    "test_cancel_races",
+    "test_deadlines_in_queue",
+    "test_fairness",
+    "test_lifecycle",
+    "test_limits",
+    "test_listeners",
+    "test_load",
+    "test_load_cycles",
+    "test_measuring",
+    "test_replay_cli",
+    "test_request_batches",
+    "test_server_timing",
+    "test_stop",
+}
+"""Files whose tests watch the clock, or what came together: beside others they would see
+those too."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in FOLDERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+    config.addinivalue_line("markers", "alone: has the machine to itself")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,6 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in FOLDERS:
             if item.path.is_relative_to(HERE / name):
                 item.add_marker(name)
+        if item.path.stem in ALONE:
+            item.add_marker("alone")
 
 
 @pytest.fixture(scope="session")

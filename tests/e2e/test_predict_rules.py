@@ -295,11 +295,7 @@ def test_an_impossible_allocation(client: PredictionClient) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/tensorflow.serving.PredictionService/Classify",
-        "/tensorflow.serving.PredictionService/Regress",
-        "/tensorflow.serving.PredictionService/MultiInference",
         "/tensorflow.serving.PredictionService/predict",
-        "/tensorflow.serving.ModelService/HandleReloadConfigRequest",
         "/tensorflow.serving.SessionService/SessionRun",
         "/prediction_service.PredictionService/Forget",
         "/no.such.Service/Method",

@@ -29,7 +29,14 @@ SERVICES = {
         "Predict",
         "Regress",
     },
-    "tensorflow.serving.ModelService": {"GetModelStatus"},
+    "tensorflow.serving.ModelService": {"GetModelStatus", "HandleReloadConfigRequest"},
+    "tensorwire.ModelRepository": {
+        "GetConfig",
+        "ListModels",
+        "LoadModel",
+        "ReloadModel",
+        "UnloadModel",
+    },
     "prediction_service.PredictionService": {"Predict"},
     "grpc.health.v1.Health": {"Check", "List", "Watch"},
 }

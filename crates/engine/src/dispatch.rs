@@ -46,6 +46,7 @@ impl Call {
             formed: Instant::now(),
             mode,
             is_timed: true,
+            is_counted: true,
         };
         let respond = Keep(&mut kept);
         batch::run(

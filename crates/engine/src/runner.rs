@@ -148,6 +148,7 @@ impl Shared {
                 formed,
                 mode: members[0].call.mode(rows),
                 is_timed: true,
+                is_counted: true,
             };
             // The thread outlives it, and the ticket is given back; members that are left
             // unanswered answer for themselves when they are dropped.

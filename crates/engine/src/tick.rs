@@ -222,6 +222,7 @@ fn run_here<R: Respond>(members: &mut Vec<Member<R>>) {
         mode: RunMode::Caller,
         // It takes less than a deadline is long, and nothing can end it in this thread.
         is_timed: false,
+        is_counted: true,
     };
     batch::run(members, how);
 }

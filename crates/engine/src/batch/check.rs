@@ -31,6 +31,10 @@ pub(super) fn check<R>(members: &[Member<R>], ran: &Ran, how: How, plan: Plan) -
     if plan.widens || call.model.is_proven(call.signature) {
         return Verdict::Right;
     }
+    let how = How {
+        is_counted: false,
+        ..how
+    };
     for (member, share) in members.iter().zip(&ran.shares).take(COMPARED) {
         let alone = std::slice::from_ref(member);
         let Ok(single) = attempt(alone, how, (Plan::new(alone), Instant::now())) else {

@@ -32,6 +32,9 @@ pub(crate) struct How {
     pub(crate) mode: RunMode,
     /// Whether the executor is told when the members stop waiting.
     pub(crate) is_timed: bool,
+    /// Whether it is one of the batches that are counted: a run whose outputs are only
+    /// compared answers nobody.
+    pub(crate) is_counted: bool,
 }
 
 /// Runs members of one group as one batch and answers them all; `members` is empty then.
@@ -186,7 +189,8 @@ pub(super) fn attempt<R>(
     let Some(call) = members.first().map(|member| &member.call) else {
         return Err(Failure::Run(lost()));
     };
-    let running = call.model.metrics.begin_batch(call.signature);
+    let metrics = &call.model.metrics;
+    let running = how.is_counted.then(|| metrics.begin_batch(call.signature));
     let mut merged = began;
     let run = AssertUnwindSafe(|| {
         let feeds = merge(members, plan)?;
@@ -212,14 +216,14 @@ pub(super) fn attempt<R>(
     if outputs.len() != call.outputs.len() {
         return Err(Failure::Run(lost()));
     }
-    running.succeeded(
-        BatchRows {
+    if let Some(running) = running {
+        let rows = BatchRows {
             rows: plan.rows,
             padding: plan.padding(),
             requests: members.len(),
-        },
-        execute,
-    );
+        };
+        running.succeeded(rows, execute);
+    }
     let share = AssertUnwindSafe(|| share(members, outputs, plan));
     let shares = catch_unwind(share).unwrap_or_else(|_panic| {
         log::error!("splitting the outputs of {:?} panicked", call.model);

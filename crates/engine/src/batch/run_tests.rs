@@ -13,6 +13,7 @@ fn how() -> How {
         formed: Instant::now(),
         mode: RunMode::Caller,
         is_timed: true,
+        is_counted: true,
     }
 }
 
