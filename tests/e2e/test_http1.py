@@ -15,7 +15,7 @@ import pytest
 
 from harness.predict import PredictionClient, good_request
 from harness.raw_http2 import Connection, frame, grpc_headers, speak
-from harness.scrape import TEXT, TIMEOUT_SECONDS, Scrape, ask, get, scrape
+from harness.scrape import TEXT, TIMEOUT_SECONDS, Scrape, ask, get
 from harness.server_process import ServerProcess, model_arguments
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -166,7 +166,7 @@ def test_many_scrapes_at_once(server: ServerProcess, client: PredictionClient) -
         answers = [each.result() for each in scrapes]
     for answer in answers:
         assert answer.status == 200
-        assert b"\ntensorwire_connections " in answer.body
+        assert b"\ntensorwire_connections" in answer.body
     assert Scrape(answers[-1].body.decode()).total("tensorwire_connections") >= 1
 
 

@@ -1,5 +1,6 @@
 """Retries, several addresses, servers that come and go."""
 
+import re
 import socket
 import threading
 import time
@@ -254,8 +255,9 @@ def test_wait_for_ready_ends_with_the_deadline() -> None:
         pytest.raises(errors.DeadlineExceededError) as raised,
     ):
         client.predict(MODEL, X, timeout=0.4, wait_for_ready=True)
-    assert "no answer within 0.4 s; the last attempt: cannot connect to " in str(raised.value)
-    assert address in str(raised.value)
+    # What encoding the request took is part of the time: some milliseconds on a busy machine.
+    told = r"no answer within 0\.(4|3\d+) s; the last attempt: cannot connect to "
+    assert re.search(told + re.escape(address), str(raised.value))
 
 
 def test_wait_until_ready(server: StubServer) -> None:

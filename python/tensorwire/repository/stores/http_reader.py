@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import checksums
 from .blocks import TRIES, Chunk, GaveUp, Part, pause_before
+from .http_body import HttpBody
 from .listing import RemoteFile
 from .troubles import Refused, Torn, is_permanent
 
@@ -78,19 +79,18 @@ class HttpReader:
     def _stream(
         self, file: RemoteFile, position: int, cancelled: threading.Event
     ) -> Iterator[Chunk]:
-        reply = self._run(self._begin(file, position), cancelled)
+        reply, body = self._run(self._begin(file, position), cancelled)
         try:
             position = _offset(file, reply, position)
-            while data := self._run(self._next(reply), cancelled):
+            while data := self._run(body.take(), cancelled):
                 if file.size is not None and position + len(data) > file.size:
                     raise Refused(f"more came than the {file.size} bytes it said")
                 yield Chunk(file, position, data)
                 position += len(data)
         finally:
-            # Not released for another request: what is left of it would have to be read.
-            self._filesystem.loop.call_soon_threadsafe(reply.close)
+            self._filesystem.loop.call_soon_threadsafe(body.close)
 
-    async def _begin(self, file: RemoteFile, position: int) -> Any:
+    async def _begin(self, file: RemoteFile, position: int) -> tuple[Any, HttpBody]:
         headers = {**self._filesystem.kwargs.get("headers", {})}
         # What can't be asked for the rest of comes whole again.
         if position and _validator(file.tag):
@@ -99,21 +99,7 @@ class HttpReader:
         session = await self._filesystem.set_session()
         reply = await session.get(self._filesystem.encode_url(file.path), headers=headers)
         _check_status(reply)
-        return reply
-
-    async def _next(self, reply: Any) -> bytes:
-        data = bytearray()
-        while len(data) < self._chunk:
-            try:
-                more = await reply.content.read(self._chunk - len(data))
-            except Exception:
-                if data:
-                    break  # What came before is kept; the next read raises it again.
-                raise
-            if not more:
-                break
-            data += more
-        return bytes(data)
+        return reply, HttpBody(reply, self._chunk)
 
     async def _look(self, url: str, name: str) -> RemoteFile:
         session = await self._filesystem.set_session()
