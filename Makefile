@@ -57,7 +57,7 @@ clean: ## Remove everything that was built
 	rm -rf .venv .make target dist $(MODELS) $(MODELS)-large $(CORE)
 
 # Dependencies and a first build, again when what is asked of them changes.
-.make/setup: pyproject.toml tools/setup.sh
+.make/setup: pyproject.toml tools/setup.sh tools/constraints.txt
 	@tools/setup.sh
 	@mkdir -p .make && touch $@ $(CORE)
 

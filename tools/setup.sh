@@ -32,4 +32,5 @@ if [ ! -x .venv/bin/python ]; then
     "$python" -m venv .venv
 fi
 echo "setup: dependencies and native core (a few minutes the first time)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    --constraint tools/constraints.txt --editable '.[dev]'
