@@ -108,11 +108,12 @@ impl Engine {
                 load_saved_model(self.library, &self.session, (name, version), &path, &tags);
             let shown = path.display().to_string();
             engine.loads.record(&shown, loaded.is_ok(), begun.elapsed());
+            let loaded = loaded?.with_options(model);
             let recorder = logging.map(|log| self.logs.recorder(name, version, log));
             let recorder = recorder.transpose().map_err(|error| {
                 ServeError::resource_exhausted(format!("cannot start a thread: {error}"))
             })?;
-            let loaded = loaded?.with_options(model).with_recorder(recorder);
+            let loaded = loaded.with_recorder(recorder);
             if let Some(subject) = self.measure(&loaded, &path, &tags) {
                 let _ = unmeasured.set(subject);
             }

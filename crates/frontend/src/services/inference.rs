@@ -240,19 +240,14 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// For `call`, whose message had `received` bytes and was none of gRPC's own: if it is to
-    /// be kept, its tensors are; not of a part, whose whole is kept.
+    /// be kept, its tensors are.
     pub(crate) fn new(
         reply_to: ReplyTo,
         call: &Call,
         received: usize,
         wants_timings: bool,
     ) -> Self {
-        let is_part = matches!(reply_to, ReplyTo::Part(_));
-        let recording = if is_part {
-            None
-        } else {
-            Recording::begin(call, None)
-        };
+        let recording = Recording::begin(call, None);
         Self::recorded(reply_to, call, (received, wants_timings), recording)
     }
 
