@@ -2,6 +2,8 @@
 //! counters of its own, and summed only when somebody looks. Recording takes no lock and
 //! shares no cache line with another thread.
 
+mod buckets;
+
 pub mod catalog;
 
 mod thread_slot;

@@ -79,6 +79,14 @@ impl ModelMetrics {
         }
     }
 
+    /// A number that grows with every request that was answered well.
+    pub fn activity(&self) -> u64 {
+        let signatures = self.signatures.iter();
+        signatures
+            .map(|signature| signature.requests.sum(|it| &it.total_nanos))
+            .fold(0, u64::wrapping_add)
+    }
+
     /// Counts a request that failed: on this signature, or before one was found.
     pub fn record_failure(&self, signature: Option<usize>, kind: Kind) {
         match signature.and_then(|index| self.signatures.get(index)) {

@@ -101,3 +101,14 @@ fn a_signature_takes_the_memory_that_is_said() {
     assert_eq!(size_of::<BatchCounters>(), 256);
     assert_eq!(size_of::<super::SignatureMetrics>(), 48);
 }
+
+#[test]
+fn activity_changes_with_every_answer() {
+    let metrics = ModelMetrics::new(2);
+    let mut seen = vec![metrics.activity()];
+    for signature in [0, 1, 1] {
+        metrics.record(signature, &timings(1), SIZES);
+        assert!(!seen.contains(&metrics.activity()));
+        seen.push(metrics.activity());
+    }
+}

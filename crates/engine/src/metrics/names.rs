@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::buckets::Buckets;
 use super::failures::CODES;
 use super::sharded::{Counter, Sharded};
 use super::{BatchRows, HistogramTotals};
@@ -89,6 +90,10 @@ const fn bounds<const N: usize>(first: f64, growth: f64) -> [f64; N] {
     bounds
 }
 
+/// Where latencies and waits are among their bounds.
+static LATENCIES: Buckets<LATENCY> = Buckets::new(&LATENCY_BOUNDS);
+static WAITS: Buckets<QUEUE> = Buckets::new(&QUEUE_BOUNDS);
+
 /// Counts of one histogram: `N` is one more than its bounds.
 #[derive(Debug)]
 struct Histogram<const N: usize> {
@@ -157,9 +162,9 @@ impl NameMetrics {
                 rows,
                 examples,
             } = counters;
-            add(latency, writer, nanos_in(&LATENCY_BOUNDS, timings.total));
-            add(runtime, writer, nanos_in(&LATENCY_BOUNDS, timings.execute));
-            add(queue, writer, nanos_in(&QUEUE_BOUNDS, timings.queue));
+            add(latency, writer, LATENCIES.of(timings.total));
+            add(runtime, writer, LATENCIES.of(timings.execute));
+            add(queue, writer, WAITS.of(timings.queue));
             add(rows, writer, rows_in(timings.rows, SIZES));
             if api.has_examples() {
                 add(examples, writer, rows_in(timings.rows, EXAMPLES));
@@ -294,13 +299,6 @@ fn sum<T: Default, const N: usize>(
     )
 }
 
-/// The bucket of a duration and its nanoseconds. A value on a bound is above it, as there.
-fn nanos_in(bounds: &[f64], duration: Duration) -> (usize, u64) {
-    let nanos = duration.as_nanos() as u64;
-    let micros = nanos as f64 / 1e3;
-    (bounds.partition_point(|bound| micros >= *bound), nanos)
-}
-
 /// The bucket of a count of rows among so many powers of two, and the count.
 fn rows_in(rows: usize, bounds: usize) -> (usize, u64) {
     // 1 is above the bound 1: as many bounds as the number has binary digits.
@@ -318,8 +316,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{
-        Api, BatchRows, EXAMPLE_BOUNDS, LATENCY_BOUNDS, NameMetrics, Names, QUEUE_BOUNDS,
-        SIZE_BOUNDS, nanos_in, rows_in,
+        Api, BatchRows, EXAMPLE_BOUNDS, LATENCIES, LATENCY_BOUNDS, NameMetrics, Names,
+        QUEUE_BOUNDS, SIZE_BOUNDS, rows_in,
     };
     use crate::{Kind, Timings};
 
@@ -334,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_value_on_a_bound_is_above_it() {
-        let bucket = |micros| nanos_in(&LATENCY_BOUNDS, Duration::from_micros(micros)).0;
+        let bucket = |micros| LATENCIES.of(Duration::from_micros(micros)).0;
         assert_eq!(
             (bucket(9), bucket(10), bucket(17), bucket(18)),
             (0, 1, 1, 2)
