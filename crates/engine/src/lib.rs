@@ -47,7 +47,7 @@ mod cost;
 pub use cost::{Curve, Decision, INLINE_LIMIT, Point, RunMode};
 
 mod calibrate;
-pub use calibrate::{Measured, Sample, Store, calibrate};
+pub use calibrate::{Beside, Measured, Sample, Store, calibrate};
 
 mod queue;
 

@@ -154,7 +154,9 @@ impl ServedModel {
             }
             if let Some(curve) = each.curve {
                 // It was compared before it was measured.
-                self.note_agreement(index, true);
+                if !each.is_provisional {
+                    self.note_agreement(index, true);
+                }
                 self.set_curve(index, curve);
             }
         }
@@ -170,6 +172,22 @@ impl ServedModel {
         if let Some(slot) = self.bounds.get(signature) {
             let _ = slot.set(Bounds::new(curve));
         }
+    }
+
+    /// For each signature, by its index, what was measured of one of the same name, inputs and
+    /// outputs of an `earlier` version.
+    pub fn curves_like(&self, earlier: &Self) -> Vec<Option<Curve>> {
+        let is_like = |one: &Signature, other: &Signature| {
+            (&one.name, &one.inputs, &one.outputs) == (&other.name, &other.inputs, &other.outputs)
+        };
+        let signatures = self.signatures.iter();
+        signatures
+            .map(|signature| {
+                let mut others = earlier.signatures.iter();
+                let index = others.position(|other| is_like(signature, other))?;
+                earlier.curve(index).cloned()
+            })
+            .collect()
     }
 
     /// What was measured of a signature when the model was loaded, if it was.
@@ -242,3 +260,7 @@ impl std::fmt::Debug for ServedModel {
         )
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

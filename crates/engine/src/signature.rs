@@ -21,7 +21,7 @@ pub fn signature_name(name: &str) -> &str {
 }
 
 /// One input or output of a signature.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorSpec {
     /// The name that clients use.
     pub alias: String,

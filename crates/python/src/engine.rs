@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use engine::{
-    Call, Clock, ModelSelector, Registry, ServeError, ServedModel, Signature, Version,
+    Beside, Call, Clock, ModelSelector, Registry, ServeError, ServedModel, Signature, Version,
     VersionStatus,
 };
 use frontend::TextCall;
@@ -102,6 +102,7 @@ impl Engine {
         let registry = &engine.registry;
         let replaces = self.find(name, Some(version)).is_ok();
         let unmeasured = OnceLock::new();
+        let activity = registry.activity();
         let load = || {
             let begun = Instant::now();
             let loaded =
@@ -114,7 +115,8 @@ impl Engine {
                 ServeError::resource_exhausted(format!("cannot start a thread: {error}"))
             })?;
             let loaded = loaded.with_recorder(recorder);
-            if let Some(subject) = self.measure(&loaded, &path, &tags) {
+            let subject = self.subject(&loaded, (&path, &tags), activity);
+            if let Some(subject) = subject.and_then(|it| self.measure(&loaded, it)) {
                 let _ = unmeasured.set(subject);
             }
             let beside = (&self.is_stopping, &engine.warmups);
@@ -264,12 +266,14 @@ impl Engine {
         let engine = engine::Engine::new(core).map_err(|error| {
             ServeError::resource_exhausted(format!("cannot start {runners} threads: {error}"))
         })?;
+        let engine = Arc::new(engine);
         let session = SessionConfig::from(&options.session);
         let meter = Arc::new(Meter::new(options, library, &session));
+        let later = LaterMeter::new(Arc::clone(&meter), Arc::clone(&engine));
         Ok(Self {
-            models: OfThisProcess::new(Arc::new(engine)),
+            models: OfThisProcess::new(engine),
             library,
-            later: OfThisProcess::new(LaterMeter::new(Arc::clone(&meter))),
+            later: OfThisProcess::new(later),
             meter,
             loads: Loads::default(),
             logs: RequestLogs::default(),
@@ -283,21 +287,42 @@ impl Engine {
         self.models.get()
     }
 
-    /// Measures a version that is not served yet, or answers what is to be measured when it
-    /// is: one that is loaded beside others must not wait until all of them are measured.
-    fn measure(&self, model: &ServedModel, path: &Path, tags: &Tags) -> Option<Subject> {
+    /// What is to be measured of a version that is not served yet, if anything is;
+    /// `activity`: the registry's when its load began.
+    fn subject(
+        &self,
+        model: &ServedModel,
+        (path, tags): (&Path, &Tags),
+        activity: u64,
+    ) -> Option<Subject> {
         if !self.meter.is_on() {
             return None;
         }
-        let subject = self.meter.subject(path, tags);
+        let earlier = self.find(&model.name, None);
+        let earlier = earlier.map_or_else(|_| Vec::new(), |earlier| model.curves_like(&earlier));
+        Some(Subject {
+            path: path.to_owned(),
+            key: self.meter.key(path, tags),
+            earlier,
+            activity,
+        })
+    }
+
+    /// Measures a version that is not served yet, or answers what is to be measured when it
+    /// is: one that is loaded beside others must not wait until all of them are measured.
+    fn measure(&self, model: &ServedModel, subject: Subject) -> Option<Subject> {
         if self.meter.recall(model, &subject) {
             return None;
         }
         if self.loads.count() > 1 || self.later().is_ok_and(LaterMeter::is_busy) {
             return Some(subject);
         }
-        self.meter
-            .measure(model, &subject, &|| !exit_gate::is_closed());
+        let registry = &self.models().ok()?.registry;
+        let beside = Beside {
+            is_wanted: &|| !exit_gate::is_closed(),
+            others_answer: &|| registry.activity() != subject.activity,
+        };
+        self.meter.measure(model, &subject, &beside);
         None
     }
 

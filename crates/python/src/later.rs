@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
-use engine::{RUN_STACK, ServedModel};
+use engine::{Beside, Engine, RUN_STACK, Registry, ServedModel};
 
 use crate::exit_gate;
 use crate::loading::stand_back;
@@ -17,6 +17,8 @@ use crate::measure::{Meter, Subject};
 /// The versions that wait for their measure. Dropped, it breaks off.
 pub(crate) struct LaterMeter {
     meter: Arc<Meter>,
+    /// Whose versions they are.
+    models: Arc<Engine>,
     waiting: Arc<Mutex<Waiting>>,
 }
 
@@ -30,9 +32,10 @@ struct Waiting {
 }
 
 impl LaterMeter {
-    pub(crate) fn new(meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(meter: Arc<Meter>, models: Arc<Engine>) -> Self {
         Self {
             meter,
+            models,
             waiting: Arc::default(),
         }
     }
@@ -63,12 +66,13 @@ impl LaterMeter {
 
     fn start(&self) -> io::Result<JoinHandle<()>> {
         let (meter, waiting) = (Arc::clone(&self.meter), Arc::clone(&self.waiting));
+        let models = Arc::clone(&self.models);
         thread::Builder::new()
             .name("tensorwire-measure".to_owned())
             .stack_size(RUN_STACK)
             .spawn(move || {
                 stand_back();
-                measure_all(&meter, &waiting);
+                measure_all(&meter, &models.registry, &waiting);
             })
     }
 }
@@ -86,7 +90,7 @@ impl Drop for LaterMeter {
     }
 }
 
-fn measure_all(meter: &Meter, waiting: &Mutex<Waiting>) {
+fn measure_all(meter: &Meter, registry: &Registry, waiting: &Mutex<Waiting>) {
     while let Some((model, subject)) = next(waiting) {
         // A version that was unloaded meanwhile.
         let Some(model) = model.upgrade() else {
@@ -94,7 +98,11 @@ fn measure_all(meter: &Meter, waiting: &Mutex<Waiting>) {
         };
         let is_wanted =
             || !model.is_retired() && !exit_gate::is_closed() && !lock(waiting).has_ended;
-        exit_gate::before_the_end(|| meter.measure(&model, &subject, &is_wanted));
+        let beside = Beside {
+            is_wanted: &is_wanted,
+            others_answer: &|| registry.activity() != subject.activity,
+        };
+        exit_gate::before_the_end(|| meter.measure(&model, &subject, &beside));
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use engine::{Point, RunMode, ServedModel, Store, calibrate};
+use engine::{Beside, Curve, Point, RunMode, ServedModel, Store, calibrate};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tensorflow::{Library, SessionConfig, Tags, fingerprint, recorded_samples};
@@ -58,23 +58,24 @@ impl Meter {
         true
     }
 
-    /// Measures a model until `is_wanted` says no. Nothing here is an error: what is not known
-    /// is learnt from live traffic.
-    pub(crate) fn measure(
-        &self,
-        model: &ServedModel,
-        subject: &Subject,
-        is_wanted: &dyn Fn() -> bool,
-    ) {
+    /// Measures a model for as long as that is wanted. Nothing here is an error: what is not
+    /// known is learnt from live traffic.
+    pub(crate) fn measure(&self, model: &ServedModel, subject: &Subject, beside: &Beside<'_>) {
         let started = Instant::now();
         let samples = recorded_samples(&subject.path, model).unwrap_or_else(|reason| {
             log::warn!("{reason}");
             Vec::new()
         });
         let recorded = |index: usize| samples.get(index)?.clone();
-        let Some(measured) = calibrate(model, self.budget, &recorded, is_wanted) else {
+        let Some(mut measured) = calibrate(model, self.budget, &recorded, beside) else {
             return;
         };
+        // What the version before it costs is a better guess than none.
+        for (each, earlier) in measured.iter_mut().zip(&subject.earlier) {
+            if each.is_provisional && each.curve.is_none() {
+                each.curve.clone_from(earlier);
+            }
+        }
         let is_final = !measured.iter().any(|each| each.is_provisional);
         let store = self.store.as_ref().zip(subject.key.as_ref());
         if let Some((store, key)) = store.filter(|_| is_final) {
@@ -85,28 +86,31 @@ impl Meter {
         tell(model, &format!("measured in {millis} ms"));
     }
 
-    /// The graph with these tags of the directory at `path`, as it is measured.
-    pub(crate) fn subject(&self, path: &Path, tags: &Tags) -> Subject {
-        let key = self.store.as_ref().and_then(|_| {
-            let of_model = fingerprint(path).inspect_err(|error| {
-                log::warn!(
-                    "what is measured of {} is not kept: {error}",
-                    path.display()
-                );
-            });
-            let model = of_model.ok()?;
-            Some(format!("{} model {model} tags {tags}", self.machine))
+    /// Under which the measure of the graph with these tags of the directory at `path` is
+    /// kept, if it is.
+    pub(crate) fn key(&self, path: &Path, tags: &Tags) -> Option<String> {
+        self.store.as_ref()?;
+        let of_model = fingerprint(path).inspect_err(|error| {
+            log::warn!(
+                "what is measured of {} is not kept: {error}",
+                path.display()
+            );
         });
-        let path = path.to_owned();
-        Subject { path, key }
+        let model = of_model.ok()?;
+        Some(format!("{} model {model} tags {tags}", self.machine))
     }
 }
 
 /// What a measure is of.
 pub(crate) struct Subject {
-    path: PathBuf,
+    /// The version's directory.
+    pub(crate) path: PathBuf,
     /// Under which it is kept; none: it is not.
-    key: Option<String>,
+    pub(crate) key: Option<String>,
+    /// By signature, what was measured of the version that is served already.
+    pub(crate) earlier: Vec<Option<Curve>>,
+    /// The registry's when the version's load began.
+    pub(crate) activity: u64,
 }
 
 fn tell(model: &ServedModel, whence: &str) {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use independence::Verdict;
 use trial::{Failure, Now, Trial};
 
-use crate::{Curve, DEFAULT_SIGNATURE, RunMode, ServedModel, Signature};
+use crate::{Curve, DEFAULT_SIGNATURE, ServedModel, Signature};
 
 /// What measuring said of a signature.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,17 +30,30 @@ pub struct Measured {
     pub alone: Option<String>,
     /// Why there is no curve; a clause.
     pub unmeasured: Option<String>,
-    /// Whether there was no time to see if its rows are independent, so that its requests
-    /// run alone for now: another start may have the time, and must not find this kept.
+    /// Whether it was not seen if its rows are independent, for want of time or for the sake of
+    /// others: another start may see it, and must not find this kept.
     pub is_provisional: bool,
 }
+
+/// What goes on beside the measuring.
+pub struct Beside<'a> {
+    /// Whether what is measured is still wanted.
+    pub is_wanted: &'a dyn Fn() -> bool,
+    /// Whether other models answer requests meanwhile.
+    pub others_answer: &'a dyn Fn() -> bool,
+}
+
+/// Longest run that is measured while other models answer requests. An executor's own threads
+/// don't stand back as the one does that loads: a longer run in them is what those requests
+/// would wait for.
+const BEARABLE: Duration = Duration::from_millis(1);
 
 /// One model is measured at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Measures all signatures of a model within `budget`, the default one first; answers for
 /// each, by its index. `recorded` gives inputs that a signature was recorded with. Breaks
-/// off, without an answer, once `is_wanted` says no.
+/// off, without an answer, once nobody wants it.
 ///
 /// Nothing that a model does here is an error: what could not be measured has its reason.
 /// A run that begins within the budget may end after it where the executor can't be
@@ -49,8 +62,12 @@ pub fn calibrate(
     model: &ServedModel,
     budget: Duration,
     recorded: &dyn Fn(usize) -> Option<Sample>,
-    is_wanted: &dyn Fn() -> bool,
+    beside: &Beside<'_>,
 ) -> Option<Vec<Measured>> {
+    let Beside {
+        is_wanted,
+        others_answer,
+    } = beside;
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let over = Instant::now() + budget;
     // To one who is not wanted any more, all time is over.
@@ -58,12 +75,12 @@ pub fn calibrate(
         let now = Instant::now();
         if is_wanted() { now } else { now.max(over) }
     };
-    let measured = calibrate_by(&now, model, budget, recorded);
+    let measured = calibrate_by((&now, *others_answer), model, budget, recorded);
     is_wanted().then_some(measured)
 }
 
 fn calibrate_by(
-    now: Now<'_>,
+    (now, others_answer): (Now<'_>, &dyn Fn() -> bool),
     model: &ServedModel,
     budget: Duration,
     recorded: &dyn Fn(usize) -> Option<Sample>,
@@ -81,6 +98,7 @@ fn calibrate_by(
             signature: index,
             outputs: (0..signatures[index].outputs.len()).collect(),
             now,
+            others_answer,
             end: now() + share,
         };
         measured[index] = measure(&trial, &signatures[index], recorded(index));
@@ -105,6 +123,14 @@ fn measure(trial: &Trial<'_>, signature: &Signature, recorded: Option<Sample>) -
         Ok(accepted) => accepted,
         Err(reason) => return without(&reason),
     };
+    if !trial.is_bearable(usual) {
+        return Measured {
+            is_provisional: true,
+            ..without(&format!(
+                "a run of it takes more than {BEARABLE:?}, and other models answer requests"
+            ))
+        };
+    }
     let mut measured = Measured::default();
     let mut most = ladder::MAX_ROWS;
     if signature.alone.is_none() && sample.has_rows() {
@@ -153,14 +179,16 @@ fn accepted(
     Err(refusal)
 }
 
-/// What a run of one row takes in the pool, where it can be interrupted. A first run may
-/// take far longer than any later one, so one that took much of the time is done again.
+/// What a run of one row takes in the pool, where it can be interrupted; beside others in the
+/// calling thread, which stands back. A first run may take far longer than any later one, so
+/// one that took much of the time, or more than others can bear, is done again.
 fn usual_time(trial: &Trial<'_>, sample: &Sample) -> Result<Duration, Failure> {
-    let (_outputs, first) = trial.run(sample.feeds(0, 1), RunMode::Pool)?;
-    if first < trial.left() / 4 {
+    let mode = trial.first_mode();
+    let (_outputs, first) = trial.run(sample.feeds(0, 1), mode)?;
+    if first < trial.left() / 4 && trial.is_bearable(first) {
         return Ok(first);
     }
-    let (_outputs, second) = trial.run(sample.feeds(0, 1), RunMode::Pool)?;
+    let (_outputs, second) = trial.run(sample.feeds(0, 1), mode)?;
     Ok(second.min(first))
 }
 

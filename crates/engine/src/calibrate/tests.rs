@@ -84,6 +84,7 @@ impl Executor for PuppetExecutor {
 struct Puppet {
     executor: PuppetExecutor,
     signatures: Vec<Signature>,
+    others_answer: bool,
 }
 
 const BUDGET: Duration = Duration::from_secs(2);
@@ -102,6 +103,7 @@ impl Puppet {
                 runs: Arc::default(),
             },
             signatures: vec![signature("serving_default", DType::Float)],
+            others_answer: false,
         }
     }
 
@@ -132,7 +134,12 @@ impl Puppet {
             Box::new(self.executor),
         );
         let started = time.now();
-        let measured = calibrate_by(&|| time.now(), &model, BUDGET, recorded);
+        let measured = calibrate_by(
+            (&|| time.now(), &|| self.others_answer),
+            &model,
+            BUDGET,
+            recorded,
+        );
         let runs = runs.lock().unwrap().clone();
         (measured, runs, time.now() - started)
     }
@@ -468,4 +475,42 @@ fn a_hiccup_does_not_end_the_ladder() {
     let (measured, ..) = puppet.measure();
     assert!(points(&measured[0]).len() >= 9);
     assert_eq!(points(&measured[0])[0].caller, micros(21));
+}
+
+#[test]
+fn beside_others_nothing_is_run_for_long() {
+    let mut puppet = Puppet::costing(|_, _| Duration::from_millis(2));
+    puppet.others_answer = true;
+    let (measured, runs, _) = puppet.measure();
+    assert_eq!(runs, [(1, RunMode::Caller), (1, RunMode::Caller)]);
+    assert_eq!(
+        measured[0].unmeasured.as_deref(),
+        Some("a run of it takes more than 1ms, and other models answer requests")
+    );
+    assert!(measured[0].is_provisional && measured[0].curve.is_none());
+}
+
+#[test]
+fn beside_others_quick_runs_are_measured_for_as_long_as_they_are_quick() {
+    let mut puppet = Puppet::costing(|rows, _| Duration::from_micros(100 + rows as u64 * 10));
+    puppet.others_answer = true;
+    let (measured, runs, _) = puppet.measure();
+    let curve = measured[0].curve.as_ref().unwrap();
+    let last = curve.points.last().unwrap();
+    assert!(
+        last.rows >= 32 && last.best() <= Duration::from_millis(1),
+        "{last:?}"
+    );
+    assert!(runs.iter().any(|(_, mode)| *mode == RunMode::Pool));
+    assert!(!measured[0].is_provisional);
+}
+
+#[test]
+fn beside_others_what_can_loop_is_still_interrupted() {
+    let mut puppet = Puppet::costing(|_, _| Duration::from_mins(1));
+    puppet.others_answer = true;
+    puppet.executor.is_unpredictable = true;
+    let (measured, runs, took) = puppet.measure();
+    assert_eq!(runs, [(1, RunMode::Pool)]);
+    assert!(took <= BUDGET && measured[0].curve.is_none());
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tensor::Tensor;
 
+use super::BEARABLE;
 use crate::{Executor, Feed, Kind, Run, RunMode};
 
 /// What tells the time; tests have their own.
@@ -18,6 +19,8 @@ pub(super) struct Trial<'a> {
     /// All of the signature's outputs.
     pub(super) outputs: Vec<usize>,
     pub(super) now: Now<'a>,
+    /// Whether other models answer requests meanwhile.
+    pub(super) others_answer: &'a dyn Fn() -> bool,
     /// When the signature's share of the time is over.
     pub(super) end: Instant,
 }
@@ -35,6 +38,20 @@ impl Trial<'_> {
     /// The signature's time that is left.
     pub(super) fn left(&self) -> Duration {
         self.end.saturating_duration_since((self.now)())
+    }
+
+    /// Whether runs that take this long may be measured now.
+    pub(super) fn is_bearable(&self, run: Duration) -> bool {
+        run <= BEARABLE || !(self.others_answer)()
+    }
+
+    /// Where to run what may take long.
+    pub(super) fn first_mode(&self) -> RunMode {
+        if (self.others_answer)() && !self.executor.is_unpredictable() {
+            RunMode::Caller
+        } else {
+            RunMode::Pool
+        }
     }
 
     /// A failure if not enough is left of the signature's time for runs that take `needed`.

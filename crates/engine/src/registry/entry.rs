@@ -66,6 +66,13 @@ impl Entry {
         slots.map(|slot| slot.status.clone()).collect()
     }
 
+    /// The versions that answer.
+    pub(super) fn served(&self) -> impl Iterator<Item = &Arc<ServedModel>> {
+        self.versions
+            .values()
+            .filter_map(|slot| slot.model.as_ref())
+    }
+
     /// Whether a version answers.
     pub(super) fn answers(&self) -> bool {
         self.versions.values().any(|slot| slot.model.is_some())

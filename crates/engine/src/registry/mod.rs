@@ -126,6 +126,15 @@ impl Registry {
         models.values().any(|entry| entry.answers())
     }
 
+    /// A number that changes whenever requests are answered.
+    pub fn activity(&self) -> u64 {
+        let models = self.models.load();
+        let served = models.values().flat_map(|entry| entry.served());
+        served
+            .map(|model| model.metrics.activity())
+            .fold(0, u64::wrapping_add)
+    }
+
     /// Whether there are models, and each has a version that answers.
     pub fn all_available(&self) -> bool {
         let models = self.models.load();

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Measured, RunMode, ServedModel, calibrate};
+use engine::{Beside, Measured, RunMode, ServedModel, calibrate};
 
 use crate::environment::{Request, built, load};
 use crate::graph::{Attribute, FLOAT, Model};
 
 const BUDGET: Duration = Duration::from_secs(2);
+
+const BY_ITSELF: Beside<'static> = Beside {
+    is_wanted: &|| true,
+    others_answer: &|| false,
+};
 
 fn alone(model: &ServedModel, signature: &str) -> Option<String> {
     let (index, _) = model.signature(signature).unwrap();
@@ -18,7 +23,7 @@ fn alone(model: &ServedModel, signature: &str) -> Option<String> {
 /// What measuring said of the default signature of a model of ours.
 fn measured(name: &str) -> (Arc<ServedModel>, Measured) {
     let model = load(&built(name, 1));
-    let measured = calibrate(&model, BUDGET, &|_| None, &|| true).unwrap();
+    let measured = calibrate(&model, BUDGET, &|_| None, &BY_ITSELF).unwrap();
     let (index, _) = model.signature("").unwrap();
     let default = measured[index].clone();
     model.learn(measured);
@@ -127,7 +132,7 @@ fn a_model_that_normalises_over_its_batch_runs_alone() {
     let directory = normalising().write();
     let model = load(directory.path());
     assert_eq!(alone(&model, ""), None);
-    let measured = calibrate(&model, BUDGET, &|_| None, &|| true).unwrap();
+    let measured = calibrate(&model, BUDGET, &|_| None, &BY_ITSELF).unwrap();
     model.learn(measured);
     assert_eq!(
         alone(&model, "").as_deref(),
@@ -168,7 +173,7 @@ fn random_numbers_run_alone() {
     assert_eq!(alone(&model, "quiet"), None);
     // It may be run all the same.
     assert!(
-        calibrate(&model, BUDGET, &|_| None, &|| true)
+        calibrate(&model, BUDGET, &|_| None, &BY_ITSELF)
             .unwrap()
             .iter()
             .all(|each| each.curve.is_some())
