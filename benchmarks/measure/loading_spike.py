@@ -1,5 +1,7 @@
 """What loading a model of 500 MB does to the latencies of another that serves on the same
-core meanwhile."""
+core meanwhile, and what another process does to them that only reads the model's file: a read
+keeps the core from everybody for as long as the kernel lets it.
+"""
 
 import contextlib
 import http
@@ -10,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +37,24 @@ LOADS = {
     "open": ["--rate", str(OPEN_RATE), "--arrival", "poisson"],
     "closed": ["--concurrency", str(CLOSED)],
 }
+# Bytes of one read, by what it is called.
+READS = {"reading it at once": 1 << 30, "reading it by 256 KiB": 1 << 18}
+# A process of the lowest priority that reads a file into fresh memory until it is ended.
+READER = """\
+import mmap
+import os
+import sys
+path, piece = sys.argv[1], int(sys.argv[2])
+os.nice(19)
+file = os.open(path, os.O_RDONLY)
+size = os.fstat(file).st_size
+print("reading", flush=True)
+while True:
+    with mmap.mmap(-1, size) as memory, memoryview(memory) as view:
+        done = 0
+        while done < size:
+            done += os.preadv(file, [view[done : done + piece]], done)
+"""
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,8 @@ class Samples:
 
     quiet: dict[str, list[Latency]]
     loading: dict[str, list[Latency]]
+    # Under the open load, by how the file is read.
+    reading: dict[str, list[Latency]]
 
     def ratio(self, kind: str) -> float:
         """p99 with against p99 without: the median of the rounds' ratios."""
@@ -72,7 +94,9 @@ def measure(bench: Bench) -> Found:
         "--measure-cache",
         "off",
     )
-    samples = Samples({kind: [] for kind in LOADS}, {kind: [] for kind in LOADS})
+    samples = Samples(
+        {kind: [] for kind in LOADS}, {kind: [] for kind in LOADS}, {how: [] for how in READS}
+    )
     commands: dict[str, str] = {}
     with Running(contestant, bench.cores.server) as server:
         for number in range(bench.plan.rounds):
@@ -90,6 +114,11 @@ def measure(bench: Bench) -> Found:
                     f"{busy.p99:.3f} ms during {busy.loads} loads",
                     flush=True,
                 )
+            for how, piece in READS.items():
+                with _reading(big, piece, bench.cores.server):
+                    lap = _lap(_command(server, LOADS["open"], bench))
+                samples.reading[how].append(lap)
+                print(f"round {number + 1}  {how}  p99 {lap.p99:.3f} ms", flush=True)
         commands[f"start {KEY}"] = shlex.join(server.command)
     return Found(samples, commands)
 
@@ -124,13 +153,38 @@ def describe(samples: Samples) -> str:
                     str(sum(lap.loads for lap in laps)),
                 ]
             )
+    for how, laps in samples.reading.items():
+        rows.append(
+            [
+                f"open loop, beside another process {how}",
+                spread([lap.median for lap in laps], 3),
+                spread([lap.p99 for lap in laps], 3),
+                "-",
+            ]
+        )
     text = (
         "The headline's network on one core, while a model of 500 MB is loaded and unloaded "
         "through the same port, again and again, on that same core. Loading threads are of the "
-        "lowest priority; restoring the variables, measuring and freeing are done in them."
+        "lowest priority; restoring the variables, measuring and freeing are done in them. The "
+        "last two lines are beside a process of the lowest priority that does nothing but read "
+        "the model's variables from the page cache, in one call or in small ones: what the "
+        "kernel does for one call, it does not interrupt for anybody here."
     )
     header = ["load", "median ms", "p99 ms", "times loaded"]
     return f"{text}\n\n{table(header, rows)}"
+
+
+@contextlib.contextmanager
+def _reading(model: Path, piece: int, core: int) -> Iterator[None]:
+    path = model / "variables" / "variables.data-00000-of-00001"
+    line = ["taskset", "-c", str(core), sys.executable, "-c", READER, str(path), str(piece)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE) as reader:
+        try:
+            if reader.stdout is None or not reader.stdout.readline():
+                raise BenchmarkError(f"{path} could not be read")
+            yield
+        finally:
+            reader.kill()
 
 
 class _Loading:
