@@ -1,4 +1,7 @@
+import errno
+import gzip
 import io
+import os
 import stat
 import tarfile
 import threading
@@ -135,3 +138,90 @@ def test_a_cancelled_one_ends(tmp_path: Path) -> None:
     archive = a_tar(tmp_path / "m", member("a", size=1))
     with pytest.raises(ModelLoadError, match="was cancelled"):
         Unpacking(archive, tmp_path / "out", "m", lambda size: None, cancelled).run()
+
+
+def a_header(name: str, kind: bytes, size: int) -> bytes:
+    return member(name, kind, size=size).tobuf(tarfile.GNU_FORMAT)[:512]
+
+
+def gzipped(path: Path, *parts: bytes) -> Path:
+    with gzip.open(path, "wb", 1) as file:
+        for part in parts:
+            file.write(part)
+    return path
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XGLTYPE])
+def test_headers_that_would_fill_the_memory(tmp_path: Path, kind: bytes) -> None:
+    """tarfile reads them whole, before anybody sees them."""
+    size = 16 << 20
+    after = a_header("a", tarfile.REGTYPE, 0)
+    archive = gzipped(tmp_path / "m", a_header("x", kind, size), bytes(size), after, bytes(1024))
+    assert archive.stat().st_size < 100_000
+    with pytest.raises(BadArchiveError) as caught:
+        unpack(archive)
+    assert str(caught.value) == (
+        "https://host/m is a broken archive: a header in it takes more than 1048576 bytes"
+    )
+
+
+def test_maps_of_holes_that_would_fill_the_memory(tmp_path: Path) -> None:
+    first = bytearray(a_header("a", tarfile.GNUTYPE_SPARSE, 0))
+    first[482] = 1
+    first[148:156] = b" " * 8
+    first[148:156] = b"%06o\0 " % sum(first)
+    more = (b"%011o\0" % 1 * 42 + b"\1").ljust(512, b"\0") * (8 << 10)
+    with pytest.raises(BadArchiveError, match="a header in it takes more than"):
+        unpack(gzipped(tmp_path / "m", bytes(first), more))
+
+
+def test_headers_that_refer_to_headers(tmp_path: Path) -> None:
+    chain = a_header("x", tarfile.GNUTYPE_LONGNAME, 0) * 2000
+    with pytest.raises(BadArchiveError, match="broken archive"):
+        unpack(gzipped(tmp_path / "m", chain, a_header("a", tarfile.REGTYPE, 0), bytes(1024)))
+
+
+def test_long_names_and_attributes_are_taken(tmp_path: Path) -> None:
+    name = "/".join(["d" * 100] * 3)
+    folder = unpack(
+        a_tar(tmp_path / "m", member(name, size=3, pax_headers={"comment": "c" * 999}))
+    )
+    assert (folder / name).read_bytes() == b"xxx"
+
+
+def test_a_damaged_header_is_not_taken_for_the_end(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "m", "w") as archive:
+        for name in "abc":
+            archive.addfile(member(name, size=512), io.BytesIO(b"x" * 512))
+    content = bytearray((tmp_path / "m").read_bytes())
+    content[1024] ^= 1
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(BadArchiveError, match="what is at byte 1024 is no header"):
+        unpack(tmp_path / "m")
+
+
+def test_a_plain_tar_file_without_its_end(tmp_path: Path) -> None:
+    """Cut off after a file that ends in zeros, as many do."""
+    with tarfile.open(tmp_path / "m", "w") as archive:
+        for name in "abc":
+            archive.addfile(member(name, size=1024), io.BytesIO(bytes(1024)))
+    (tmp_path / "m").write_bytes((tmp_path / "m").read_bytes()[: 2 * 1536])
+    with pytest.raises(BadArchiveError, match="its end is missing"):
+        unpack(tmp_path / "m")
+
+
+def test_a_failing_disk_is_not_laid_to_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    archive = a_tar(tmp_path / "m", member("a", size=1))
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(ModelLoadError) as caught:
+        unpack(archive)
+    assert not isinstance(caught.value, BadArchiveError)
+    folder = tmp_path / "out"
+    assert str(caught.value) == (
+        f"https://host/m can't be unpacked in {folder}: Too many open files"
+    )
