@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
 
 from tensorwire.errors import ModelLoadError
@@ -11,6 +12,11 @@ from tensorwire.errors import ModelLoadError
 from .location import scheme_of, shown, without_secrets
 
 MAX_REASON_CHARACTERS = 300
+
+_OF_ONE_REQUEST = re.compile(
+    r"(?i)\(?\b(x-[a-z-]*)?request[ -]?id: *[^\s)]+\)?|\btime: *\d[^\s]*", re.ASCII
+)
+"""What Azure and Hugging Face add to their messages: with it, each would be another one."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -83,8 +89,10 @@ def sentence(location: str, error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """The error's own words, on one line, bounded, without secrets."""
-    text = without_secrets(" ".join(str(error).split())).rstrip(".")
+    """The error's own words, on one line, bounded, without secrets, and the same for the same
+    error of another request."""
+    words = _OF_ONE_REQUEST.sub("", str(error)).split()
+    text = without_secrets(" ".join(words)).rstrip(".")
     if not text:
         text = type(error).__name__
     if len(text) > MAX_REASON_CHARACTERS:
