@@ -1,6 +1,7 @@
 """A server of its own process that serves models from stores, and a client that is not ours."""
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from harness.predict import PredictionClient, predict_request
 from harness.server_process import ServerProcess
 from harness.stores import (
     S3_ENVIRONMENT,
+    Asked,
     FileServer,
+    Reply,
     S3Server,
     forget_s3_connections,
     running,
@@ -168,3 +171,30 @@ def test_a_model_in_a_program(
         assert model.metadata.version == 5
         assert model.predict({"x": np.float32([1.0])})["y"].tolist() == [2.5]
     forget_s3_connections()
+
+
+def test_stores_that_send_slowly_hold_up_no_local_model(
+    environment: dict[str, str], models: Path, start: Start
+) -> None:
+    going_on = threading.Event()
+
+    def hang(asked: Asked, reply: Reply) -> None:
+        if asked.method == "GET":
+            going_on.wait(100)
+
+    names = [f"slow{number}" for number in range(20)]
+    with running(FileServer(files={f"/{name}.keras": b"PK\x03\x04" for name in names})) as web:
+        web.meddle = hang
+        arguments = [f"{name}={web.url}/{name}.keras" for name in names]
+        arguments.append(f"local={models / 'half_plus_two'}")
+        given = [part for each in arguments for part in ("--model", each)]
+        server = start(*given, environment=environment)
+        try:
+            server.wait_serving("local")
+            assert answered(server, "local") == (2, [3.5])
+            # Nor do they hold up the end.
+            started = time.monotonic()
+            server.stop()
+            assert time.monotonic() - started < 5.0
+        finally:
+            going_on.set()

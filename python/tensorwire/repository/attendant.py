@@ -91,7 +91,7 @@ class Attendant:
             found = look(source, location)
             self._loop.post(lambda: self._looked(model, source, found))
 
-        self._crew.look.run(job)
+        self._crew.looking_at(source).run(job)
 
     def _looked(self, model: ManagedModel, source: Source, found: Look) -> list[str]:
         if model.source is not source or model.removed:
@@ -139,7 +139,7 @@ class Attendant:
             seconds = time.monotonic() - started
             self._loop.post(lambda: self._fetched(version, load, found, seconds))
 
-        self._crew.fetch.run(job)
+        self._crew.fetching_from(load.source).run(job)
 
     def _fetched(
         self, version: ManagedVersion, load: LoadJob, found: Path | Failure, seconds: float
