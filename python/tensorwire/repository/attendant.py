@@ -27,6 +27,9 @@ from .transition import Rules, next_steps
 LONGEST_RETRY_SECONDS = 60.0
 """Pauses between tries grow up to this, unless even the first is longer."""
 
+OUTAGE_RETRY_SECONDS = 300.0
+"""Between tries to fetch a version, once its retries are at their end: they are fewer than the
+minutes that a store may be away."""
 
 CANCELLED = Failure(None, "it is no longer wanted")
 
@@ -187,11 +190,9 @@ class Attendant:
             self._engine.fail(name, version.number, failure.code, failure.reason)
         version.error = reason = failure.reason
         version.failures += 1
-        if version.failures <= self._settings.max_load_retries:
-            first = self._settings.load_retry_interval
-            # The exponent is bounded for the sake of the number alone.
-            pause = min(first * 2 ** min(version.failures - 1, 30), LONGEST_RETRY_SECONDS)
-            pause = max(first, pause)
+        version.may_pass = failure.may_pass
+        pause = self._pause(version)
+        if pause is not None:
             version.retry_at = self._loop.now() + pause
             reason = f"{reason}; tried again in {format_duration(pause)}"
         tell_failure(name, version.number, reason)
@@ -202,6 +203,15 @@ class Attendant:
         """Has the engine drop all of it at once: health must not wait for what is left."""
         waits = model.leaving is Leaving.HELD_UP and model.is_busy
         if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
+    def _pause(self, version: ManagedVersion) -> float | None:
+        """Seconds until it is tried again; None: never."""
+        if version.failures <= self._settings.max_load_retries:
+            first = self._settings.load_retry_interval
+            # The exponent is bounded for the sake of the number alone.
+            pause = min(first * 2.0 ** min(version.failures - 1, 30), LONGEST_RETRY_SECONDS)
+            return max(first, pause)
+        return OUTAGE_RETRY_SECONDS if version.may_pass else None
+
             return
         model.leaving = Leaving.UNDER_WAY
         self._looking.note(model.name, 0.0)

@@ -106,6 +106,9 @@ class Failure:
 
     reason: str
 
+    may_pass: bool = False
+    """It could not be fetched, which says nothing of the version itself."""
+
 
 @dataclass(frozen=True)
 class Loader:
@@ -122,7 +125,7 @@ class Loader:
         try:
             return source.fetch(version, watcher)
         except ModelLoadError as error:
-            return Failure("UNAVAILABLE", _as_text(str(error)))
+            return Failure("UNAVAILABLE", _as_text(str(error)), may_pass=True)
         except BaseException as error:
             _log.debug("fetching %s", version.location, exc_info=True)
             return Failure("INTERNAL", _as_text(f"{version.location}: {error!r}"))

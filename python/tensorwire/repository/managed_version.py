@@ -43,6 +43,9 @@ class ManagedVersion:
     retry_at: float = 0.0
     """When it may be tried again."""
 
+    may_pass: bool = False
+    """The last of them is none of the version's own: its store can be back any time."""
+
     seconds: float = 0.0
     """What the last load took."""
 
