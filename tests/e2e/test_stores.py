@@ -89,7 +89,14 @@ def test_a_new_version_in_s3_is_served(
 ) -> None:
     source = models / "half_plus_two" / "1"
     upload(s3, source, "half/1")
-    arguments = ("--model", f"half=s3://{BUCKET}/half", "--poll-interval", "0.2s")
+    arguments = (
+        "--model",
+        f"half=s3://{BUCKET}/half",
+        "--store-poll-interval",
+        "0.2s",
+        "--poll-interval",
+        "0.2s",
+    )
     server = start(*arguments, environment=environment).wait_serving("half")
     assert answered(server, "half") == (1, [2.5])
     upload(s3, source, "half/2")
@@ -114,7 +121,14 @@ def test_an_archive_over_http_is_served_and_followed(
     )
     with running(FileServer(files={"/half.tar.gz": one})) as web:
         url = f"{web.url}/half.tar.gz?token=secret1"
-        server = start(url, "--poll-interval", "0.2s", environment=environment)
+        server = start(
+            url,
+            "--store-poll-interval",
+            "0.2s",
+            "--poll-interval",
+            "0.2s",
+            environment=environment,
+        )
         server.wait_serving("half")
         assert answered(server, "half") == (1, [2.5])
         # The same version, of other content: exchanged while calls go on.
@@ -131,7 +145,14 @@ def test_a_store_that_is_gone_leaves_what_is_served(
 ) -> None:
     packed = shutil.make_archive(str(tmp_path / "half"), "zip", models / "half_plus_two" / "1")
     with running(FileServer(files={"/half.zip": Path(packed).read_bytes()})) as web:
-        server = start(f"{web.url}/half.zip", "--poll-interval", "0.1s", environment=environment)
+        server = start(
+            f"{web.url}/half.zip",
+            "--store-poll-interval",
+            "0.1s",
+            "--poll-interval",
+            "0.1s",
+            environment=environment,
+        )
         server.wait_serving("half")
         web.files.clear()
         asked = len(web.asked)

@@ -108,7 +108,10 @@ class Attendant:
                 model.see((), reload_changed=True)
             self._note_look(model, found.error)
         self._looking.note(model.name, found.seconds)
-        model.end_look(self._loop.now(), self._looking.least_interval, settled=settled)
+        least = self._looking.least_interval
+        if settled and model.config.is_afar:
+            least = max(least, self._settings.store_poll_interval)
+        model.end_look(self._loop.now(), least, settled=settled)
         return [model.name]
 
     def _note_look(self, model: ManagedModel, error: str | None) -> None:
