@@ -152,14 +152,15 @@ class Attendant:
     ) -> list[str]:
         if isinstance(found, Failure):
             return self._loaded(version, load, found, seconds)
-        path, served = found, version.served
+        path, served, source = found, version.served, version.source
+        stays = served is not None and source is load.source and same_content(served, load.offer)
 
         def job() -> None:
             started = time.monotonic()
             result: Failure | None = CANCELLED
             if not load.watcher.cancelled.is_set():
                 result = self._loader.load(load.config, load.offer, path)
-            if result is not None and (served is None or not same_content(served, load.offer)):
+            if result is not None and not stays:
                 # Before it may be fetched again: what that brings must stay.
                 self._release(load.config.name, load.source, load.offer)
             in_all = seconds + time.monotonic() - started
@@ -175,9 +176,11 @@ class Attendant:
         version.doing = Doing.NOTHING
         version.seconds = seconds
         if failure is None:
-            before, version.served = version.served, load.offer
-            if before is not None and not same_content(before, load.offer):
-                self._crew.fetch.run(lambda: self._release(name, load.source, before))
+            before, source = version.served, version.source
+            version.served, version.source = load.offer, load.source
+            if before and not (source is load.source and same_content(before, load.offer)):
+                # Not among the fetches: all of them may take hours.
+                self._crew.unload(lambda: self._release(name, source, before))
             version.forget_failures()
             tell_loaded(name, version)
         elif not load.watcher.cancelled.is_set():
@@ -200,12 +203,6 @@ class Attendant:
             reason = f"{reason}; tried again in {format_duration(pause)}"
         tell_failure(name, version.number, reason)
 
-    # Unloading.
-
-    def _begin_removal(self, model: ManagedModel) -> None:
-        """Has the engine drop all of it at once: health must not wait for what is left."""
-        waits = model.leaving is Leaving.HELD_UP and model.is_busy
-        if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
     def _pause(self, version: ManagedVersion) -> float | None:
         """Seconds until it is tried again; None: never."""
         if version.failures <= self._settings.max_load_retries:
@@ -215,15 +212,21 @@ class Attendant:
             return max(first, pause)
         return OUTAGE_RETRY_SECONDS if version.may_pass else None
 
+    # Unloading.
+
+    def _begin_removal(self, model: ManagedModel) -> None:
+        """Has the engine drop all of it at once: health must not wait for what is left."""
+        waits = model.leaving is Leaving.HELD_UP and model.is_busy
+        if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
             return
         model.leaving = Leaving.UNDER_WAY
         self._looking.note(model.name, 0.0)
-        served = [each.served for each in model.versions.values() if each.served is not None]
+        served = [(each.source, each.served) for each in model.versions.values()]
 
         def job() -> None:
             self._engine.remove(model.name)
-            for version in served:
-                self._release(model.name, model.source, version)
+            for source, version in served:
+                self._release(model.name, source, version)
             self._loop.post(lambda: self._removed(model))
 
         self._crew.unload(job)
@@ -237,17 +240,19 @@ class Attendant:
 
     def _begin_unload(self, model: ManagedModel, version: ManagedVersion) -> None:
         version.doing = Doing.UNLOADING
-        name, source, served = model.name, model.source, version.served
+        name, source, served = model.name, version.source, version.served
 
         def job() -> None:
             self._engine.unload(name, version.number)
-            if served is not None:
-                self._release(name, source, served)
+            self._release(name, source, served)
             self._loop.post(lambda: self._unloaded(name, version))
 
         self._crew.unload(job)
 
-    def _release(self, name: str, source: Source, version: ModelVersion) -> None:
+    def _release(self, name: str, source: Source | None, version: ModelVersion | None) -> None:
+        """`source`: what the version was fetched from, wherever the model is by now."""
+        if source is None or version is None:
+            return
         try:
             source.release(version)
         except Exception as error:  # A source of somebody's own may raise anything.
@@ -255,7 +260,7 @@ class Attendant:
 
     def _unloaded(self, name: str, version: ManagedVersion) -> list[str]:
         version.doing = Doing.NOTHING
-        version.served = None
+        version.served = version.source = None
         tell_unloaded(name, version)
         return [name]
 
