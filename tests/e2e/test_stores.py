@@ -22,6 +22,7 @@ from harness.stores import (
     forget_s3_connections,
     running,
 )
+from tensorwire.repository.crew import FETCHING_THREADS
 
 Start = Callable[..., ServerProcess]
 
@@ -195,7 +196,7 @@ def test_a_model_in_a_program(
 
 
 def test_stores_that_send_slowly_hold_up_no_local_model(
-    environment: dict[str, str], models: Path, start: Start
+    environment: dict[str, str], models: Path, start: Start, tmp_path: Path
 ) -> None:
     going_on = threading.Event()
 
@@ -203,16 +204,22 @@ def test_stores_that_send_slowly_hold_up_no_local_model(
         if asked.method == "GET":
             going_on.wait(100)
 
-    names = [f"slow{number}" for number in range(20)]
+    half, local = models / "half_plus_two", tmp_path / "local"
+    shutil.copytree(half / "1", local / "1")
+    names = [f"slow{number}" for number in range(FETCHING_THREADS + 1)]
     with running(FileServer(files={f"/{name}.keras": b"PK\x03\x04" for name in names})) as web:
         web.meddle = hang
-        arguments = [f"{name}={web.url}/{name}.keras" for name in names]
-        arguments.append(f"local={models / 'half_plus_two'}")
-        given = [part for each in arguments for part in ("--model", each)]
-        server = start(*given, environment=environment)
+        places = [f"{name}={web.url}/{name}.keras" for name in names]
+        given = [part for each in (*places, f"local={local}") for part in ("--model", each)]
+        server = start(*given, "--poll-interval", "0.2s", environment=environment)
         try:
             server.wait_serving("local")
-            assert answered(server, "local") == (2, [3.5])
+            end = time.monotonic() + 60
+            while [each.method for each in web.asked].count("GET") < FETCHING_THREADS:
+                assert time.monotonic() < end, server.report()
+                time.sleep(0.05)
+            shutil.copytree(half / "2", local / "2")
+            wait_for_version(PredictionClient(server.channel()), "local", 2)
             # Nor do they hold up the end.
             started = time.monotonic()
             server.stop()
