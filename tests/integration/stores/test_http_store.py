@@ -447,3 +447,24 @@ def test_a_look_that_takes_too_long_is_given_up(
         ended.set()
     assert text == f"{web.url}/m.zip can't be read: the store does not answer"
     assert time.monotonic() - started < 5.0
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("file:///etc/passwd", "it redirects to file:///etc/passwd, which is no web address"),
+        ("/m.zip", "its server redirects too often"),
+    ],
+)
+def test_redirects_that_lead_nowhere(
+    web: FileServer, cache: StoreCache, target: str, says: str
+) -> None:
+    def redirect(asked: Asked, reply: Reply) -> None:
+        reply.status, reply.body = 302, b""
+        reply.headers = {"Location": target, "Content-Length": "0"}
+
+    web.files = {"/m.zip": b""}
+    web.meddle = redirect
+    assert (
+        refusal(open_store(f"{web.url}/m.zip", cache)) == f"{web.url}/m.zip can't be read: {says}"
+    )

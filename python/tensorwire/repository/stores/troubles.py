@@ -83,6 +83,10 @@ def sentence(location: str, error: BaseException) -> str:
         hint = _ACCESS.get(scheme_of(location))
         advice = f"; access is given by {hint}" if hint else ""
         return f"{name} may not be read: {reason_of(error)}{advice}"
+    if "TooManyRedirects" in _kinds(error):
+        return f"{name} can't be read: its server redirects too often"
+    if "RedirectClientError" in _kinds(error):
+        return f"{name} can't be read: it redirects to {reason_of(error)}, which is no web address"
     if "TimeoutError" in _kinds(error):
         return f"{name} can't be read: the store does not answer"
     return f"{name} can't be read: {reason_of(error)}"

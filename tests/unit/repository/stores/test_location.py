@@ -7,6 +7,7 @@ import pytest
 from tensorwire.config import load_config
 from tensorwire.errors import ConfigError
 from tensorwire.repository.naming import name_models
+from tensorwire.repository.source import open_source
 from tensorwire.repository.stores import default_folder, filesystems, open_store
 from tensorwire.repository.stores.filesystems import open_filesystem
 from tensorwire.repository.stores.location import key_of, shown, without_secrets
@@ -148,3 +149,21 @@ def test_an_error_of_two_requests_is_told_alike() -> None:
         told = {reason_of(OSError(text.format(number, number))) for number in (1, 2)}
         assert len(told) == 1, told
     assert reason_of(OSError(hugging_face)) == "401 Client Error. Repository Not Found"
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        ("http://[::1/m.zip?sig=x", "http://[::1/m.zip is no URL: Invalid IPv6 URL"),
+        ("s3://", "s3:// names no model: give its folder or file after s3://"),
+    ],
+)
+def test_what_is_no_url(location: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_source(location)
+    assert str(caught.value) == says
+
+
+def test_schemes_in_capitals() -> None:
+    filesystem, path = open_filesystem("MEMORY://m/X")
+    assert (type(filesystem).__name__, path) == ("MemoryFileSystem", "/m/X")
