@@ -28,9 +28,14 @@ from .listing import safe_name
 from .tar_stream import TarStream
 from .troubles import cancelled as was_cancelled
 from .troubles import is_no_room, reason_of
+from .xz_file import XzFile
+from .zip_list import zip_list_bytes
 
 MAX_MEMBERS = 100_000
 """Far more than a SavedModel has, with its assets."""
+
+MAX_ZIP_LIST_BYTES = 16 << 20
+"""As long as so many names are; in memory it takes ten times as much."""
 
 _PIECE = 1 << 20
 _STEP = 16 << 20
@@ -146,6 +151,11 @@ class Unpacking:
                     raise self._refusal(f"{rest} bytes and more follow its end")
 
     def _unpack_zip(self) -> None:
+        listed = zip_list_bytes(self.archive)
+        if listed > MAX_ZIP_LIST_BYTES:
+            raise self._refusal(
+                f"its list of files has {listed} bytes, more than {MAX_ZIP_LIST_BYTES}"
+            )
         with zipfile.ZipFile(self.archive) as archive:
             for member in archive.infolist():
                 kind = stat.S_IFMT(member.external_attr >> 16)
@@ -221,7 +231,7 @@ def _open_zstandard(path: Path) -> Any:
 _COMPRESSED: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
+    b"\xfd7zXZ\x00": XzFile,
     b"\x28\xb5\x2f\xfd": _open_zstandard,
 }
 """What reads a compressed file, by its first bytes."""

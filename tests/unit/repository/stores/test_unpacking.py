@@ -1,6 +1,7 @@
 import errno
 import gzip
 import io
+import lzma
 import os
 import stat
 import tarfile
@@ -12,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from tensorwire.errors import ModelLoadError
-from tensorwire.repository.stores import unpacking
+from tensorwire.repository.stores import unpacking, xz_file
 from tensorwire.repository.stores.unpacking import BadArchiveError, Unpacking
+from tensorwire.repository.stores.xz_file import XzFile
+from tensorwire.repository.stores.zip_list import zip_list_bytes
 
 
 def unpack(archive: Path, limit: int = 1 << 20) -> Path:
@@ -225,3 +228,60 @@ def test_a_failing_disk_is_not_laid_to_the_archive(
     assert str(caught.value) == (
         f"https://host/m can't be unpacked in {folder}: Too many open files"
     )
+
+
+@pytest.mark.parametrize("comment", [b"", b"a comment"])
+def test_lists_of_zip_files(tmp_path: Path, comment: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "m", "w") as archive:
+        for number in range(10):
+            archive.writestr(f"{number}", "x")
+        archive.comment = comment
+    assert zip_list_bytes(tmp_path / "m") == 10 * 47
+    (tmp_path / "none").write_bytes(b"PK")
+    assert zip_list_bytes(tmp_path / "none") == 0
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_list_that_would_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, far: bool
+) -> None:
+    monkeypatch.setattr(unpacking, "MAX_ZIP_LIST_BYTES", 400)
+    if far:
+        # As in files of more than 4 GiB.
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 3)
+    with zipfile.ZipFile(tmp_path / "m", "w") as archive:
+        for number in range(10):
+            archive.writestr(f"{number}", "x")
+    assert (b"PK\x06\x06" in (tmp_path / "m").read_bytes()) == far
+    with pytest.raises(BadArchiveError) as caught:
+        unpack(tmp_path / "m")
+    assert str(caught.value) == (
+        "https://host/m is not unpacked: its list of files has 470 bytes, more than 400"
+    )
+
+
+def xz_of(path: Path, *parts: bytes) -> Path:
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+def test_xz_files_are_read_as_lzma_reads_them(tmp_path: Path) -> None:
+    one, two = os.urandom(3 << 20), bytes(5 << 20)
+    packed = [lzma.compress(one), bytes(8), lzma.compress(two), bytes(4)]
+    with XzFile(xz_of(tmp_path / "m", *packed)) as file:
+        assert b"".join(iter(lambda: file.read(70_001), b"")) == one + two
+    with XzFile(xz_of(tmp_path / "cut", packed[0][:-1])) as file, pytest.raises(EOFError):
+        while file.read(1 << 20):
+            pass
+
+
+def test_an_xz_file_that_asks_for_much_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
+        archive.addfile(member("a", size=1), io.BytesIO(b"x"))
+    archive_of = lzma.compress(plain.getvalue(), preset=9)
+    monkeypatch.setattr(xz_file, "MAX_MEMORY_BYTES", 1 << 20)
+    with pytest.raises(BadArchiveError, match="broken archive: Memory usage limit"):
+        unpack(xz_of(tmp_path / "m", archive_of))
