@@ -468,3 +468,14 @@ def test_redirects_that_lead_nowhere(
     assert (
         refusal(open_store(f"{web.url}/m.zip", cache)) == f"{web.url}/m.zip can't be read: {says}"
     )
+
+
+def test_an_archive_that_just_fits(web: FileServer, tmp_path: Path) -> None:
+    files = a_version(100_000)
+    packed = web.files["/m.tar"] = tar(files, "w")
+    needed = len(packed) + sum(map(len, files.values()))
+    assert fetch_all(open_store(f"{web.url}/m.tar", StoreCache(tmp_path / "a", needed))) == {
+        1: files
+    }
+    text = refusal(open_store(f"{web.url}/m.tar", StoreCache(tmp_path / "b", needed - 1)))
+    assert f"m.tar needs {needed} bytes in the store cache" in text

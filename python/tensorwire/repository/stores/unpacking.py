@@ -212,9 +212,15 @@ class Unpacking:
             raise was_cancelled(self.name)
 
     def _hold_room(self, needed: int) -> None:
-        if needed > self.reserved:
+        if needed <= self.reserved:
+            return
+        try:
+            self.reserve(needed + _STEP)
             self.reserved = needed + _STEP
-            self.reserve(self.reserved)
+        except ModelLoadError:
+            # What is needed and no more may fit.
+            self.reserve(needed)
+            self.reserved = needed
 
     def _refusal(self, reason: str) -> ModelLoadError:
         return BadArchiveError(f"{self.name} is not unpacked: {reason}")

@@ -104,6 +104,7 @@ def test_a_version_larger_than_the_cache_is_refused(place: str, tmp_path: Path) 
     )
     # Nothing was removed for what can't fit anyway.
     assert kept.is_dir()
+    assert not list(tmp_path.glob("*.partial*"))
 
 
 def test_no_limit(place: str, tmp_path: Path) -> None:
