@@ -32,17 +32,19 @@ class Crew:
     unload: Callable[[Job], None]
     """Each in a thread of its own: it waits for requests as long as they take."""
 
-    local: Workers | None = None
-    """Looks and fetches where nothing has to be downloaded, which must not wait for what has;
-    None: as all others."""
+    local_look: Workers | None = None
+    """Where nothing has to be downloaded, which must not wait for what has; None: as all
+    others."""
+
+    local_fetch: Workers | None = None
 
     def looking_at(self, source: Source) -> Workers:
         """Who looks at it."""
-        return self.local if self.local and isinstance(source, LocalSource) else self.look
+        return self.local_look if self.local_look and _is_local(source) else self.look
 
     def fetching_from(self, source: Source) -> Workers:
         """Who fetches from it."""
-        return self.local if self.local and isinstance(source, LocalSource) else self.fetch
+        return self.local_fetch if self.local_fetch and _is_local(source) else self.fetch
 
     @classmethod
     def of(cls, load_threads: int) -> Crew:
@@ -53,14 +55,20 @@ class Crew:
             Workers("fetch", FETCHING_THREADS),
             Workers("load", count),
             _in_own_thread,
-            Workers("local", LOCAL_THREADS),
+            Workers("local-look", LOCAL_THREADS),
+            Workers("local-fetch", LOCAL_THREADS),
         )
 
     def stop(self) -> None:
         """Begins nothing more."""
-        for workers in (self.look, self.fetch, self.load, self.local):
+        local = (self.local_look, self.local_fetch)
+        for workers in (self.look, self.fetch, self.load, *local):
             if workers is not None:
                 workers.stop()
+
+
+def _is_local(source: Source) -> bool:
+    return isinstance(source, LocalSource)
 
 
 def _in_own_thread(job: Job) -> None:
