@@ -172,6 +172,15 @@ def test_a_warmup_file_of_a_log(version: Path, log: Path) -> None:
     assert len(read_logs(version / WARMUP)) == 3
 
 
+def test_a_warmup_file_of_several_logs(version: Path, log: Path, tmp_path: Path) -> None:
+    """By a pattern, as a log has many files: what a shell makes of one is several arguments."""
+    for number in (1, 2):
+        shutil.copy(log, tmp_path / f"half-{number}{log.suffix}")
+    assert "20 records in" in record(version, "--from-log", f"{tmp_path}/half-*", "--only", "half")
+    done = in_pipe("warmup", "record", str(version.parent), "--from-log", f"{tmp_path}/none-*")
+    assert done.code == 2 and "there is no file" in done.err
+
+
 def test_a_failing_record_is_not_written(version: Path, log: Path) -> None:
     """One of another model: its inputs do not fit."""
     done = in_pipe("warmup", "record", str(version.parent), "--from-log", str(log))
