@@ -151,7 +151,10 @@ def record(version: Path, *arguments: str) -> str:
 
 def test_a_warmup_file_of_inputs(version: Path, start: Start, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([1, 2, 3], np.float32))
-    assert "2 records in" in record(version, "-i", f"x={tmp_path}/x.npy", "--batch", "1,4")
+    assert "1 record in" in record(version, "-i", f"x={tmp_path}/x.npy")
+    assert "2 records in" in record(
+        version, "-i", f"x={tmp_path}/x.npy", "--batch", "1,4", "--replace"
+    )
     logs = [each.predict_log.request for each in read_logs(version / WARMUP)]
     assert [tf.make_ndarray(each.inputs["x"]).tolist() for each in logs] == [[1], [1, 2, 3, 1]]
     assert "3 records in" in record(version, "--signature", "scaled", "--append")

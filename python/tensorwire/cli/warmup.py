@@ -155,7 +155,7 @@ def record(
         if model is not None and check:
             _check(model, partial)
     checked = "" if model is not None and check else ", not checked"
-    click.echo(f"{len(logs)} records in {target}{checked}")
+    click.echo(f"{_counted(len(logs))} in {target}{checked}")
 
 
 def _target(model: Path | None, output: Path | None) -> Path:
@@ -259,7 +259,11 @@ def show(file: Path) -> None:
             table.add_row(str(number), *_described(recorded))
     console().print(table)
     more = f"; the first {MAX_RECORDS:,} are shown" if count > MAX_RECORDS else ""
-    click.echo(f"{count:,} records{more}")
+    click.echo(f"{_counted(count)}{more}")
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} record{'' if count == 1 else 's'}"
 
 
 def _described(recorded: Recorded) -> Iterable[str]:
