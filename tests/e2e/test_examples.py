@@ -73,13 +73,17 @@ def test_a_test_with_a_server(model: Path) -> None:
 
 
 def test_serve(model: Path) -> None:
-    """On a free port, whose number nobody is told: that it stops cleanly is what is seen."""
+    """It says where it listens, and stops cleanly."""
     process = subprocess.Popen(
-        [sys.executable, str(EXAMPLES / "serve.py"), str(model), "0"], stderr=subprocess.PIPE
+        [sys.executable, str(EXAMPLES / "serve.py"), str(model), "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     )
     try:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(3)
+        assert process.stderr is not None
+        # At its end if it dies; how long it may take is the test's own limit.
+        assert any("listening on 127.0.0.1:" in line for line in process.stderr)
         process.terminate()
         assert process.wait(30) == 0
     finally:
