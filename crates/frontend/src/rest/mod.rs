@@ -213,7 +213,7 @@ fn unread_page(app: &App, unread: &Unread) -> Response<Bytes> {
     let mut page = status::failure(&error);
     match unread {
         Unread::TooLarge { .. } | Unread::Inflated(_) => {
-            *page.status_mut() = StatusCode::PAYLOAD_TOO_LARGE
+            *page.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
         }
         Unread::Silent(_) => *page.status_mut() = StatusCode::REQUEST_TIMEOUT,
         Unread::Wrong(_) => {}

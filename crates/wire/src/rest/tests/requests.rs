@@ -97,10 +97,9 @@ fn keys_in_any_order() {
     assert_eq!(read.unwrap().tensors, [from(20), from(0), from(10)]);
 }
 
-/// `count` inputs of long names that differ at their end.
+/// The names of so many inputs, all of one length.
 fn wide(count: usize) -> Vec<String> {
-    let beginning = "x".repeat(200);
-    (0..count).map(|n| format!("{beginning}{n:05}")).collect()
+    (0..count).map(|n| format!("{n:05}")).collect()
 }
 
 #[test]
@@ -124,7 +123,7 @@ fn many_inputs_are_not_each_compared_with_each() {
     };
     // As many keys in all; 50 times as many comparisons if each is compared with each.
     let (narrow, wide) = (time(20, 5000), time(1000, 100));
-    assert!(wide < 8 * narrow, "{wide:?} {narrow:?}");
+    assert!(wide < 4 * narrow, "{wide:?} {narrow:?}");
 }
 
 #[test]
