@@ -75,3 +75,19 @@ def test_what_comes_before_the_damage_is_read(tmp_path: Path) -> None:
     assert [next(records).time for _ in range(2)] == [4, 4.5]
     with pytest.raises(DataLossError, match="record 2 is cut short"):
         next(records)
+
+
+def test_what_is_added_while_it_is_read_is_not(tmp_path: Path) -> None:
+    """A server that is sent its own log again keeps that, and would be sent it again."""
+    records = tfrecord(tmp_path / "log", log(4), log(5))
+    lines = tmp_path / "lines"
+    lines.write_text('{"predict_log": {}}\n' * 2)
+    for file in (records, lines):
+        whole = file.read_bytes()
+        found = 0
+        for _ in read_files([file]):
+            found += 1
+            assert found < 10
+            with file.open("ab") as end:
+                end.write(whole)
+        assert found == 2
