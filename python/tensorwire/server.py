@@ -51,7 +51,7 @@ LOG_LIMIT_SECONDS = 5.0
 
 
 class Server(ServedModels):
-    """Serves models over gRPC from this process.
+    """Serves models over gRPC and REST from this process.
 
     `models`: a path (a directory of numeric versions, a SavedModel directory, a .keras or
     .h5 file), several paths, or a mapping of names to paths. The keyword arguments are

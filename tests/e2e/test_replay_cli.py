@@ -154,7 +154,10 @@ def record(version: Path, *arguments: str) -> str:
 
 def test_a_warmup_file_of_inputs(version: Path, start: Start, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([1, 2, 3], np.float32))
-    assert "2 records in" in record(version, "-i", f"x={tmp_path}/x.npy", "--batch", "1,4")
+    assert "1 record in" in record(version, "-i", f"x={tmp_path}/x.npy")
+    assert "2 records in" in record(
+        version, "-i", f"x={tmp_path}/x.npy", "--batch", "1,4", "--replace"
+    )
     logs = [each.predict_log.request for each in read_logs(version / WARMUP)]
     assert [tf.make_ndarray(each.inputs["x"]).tolist() for each in logs] == [[1], [1, 2, 3, 1]]
     assert "3 records in" in record(version, "--signature", "scaled", "--append")
@@ -173,6 +176,15 @@ def test_a_warmup_file_of_a_log(version: Path, log: Path) -> None:
     assert not any(each.predict_log.HasField("response") for each in logs)
     record(version, "--from-log", str(log), "--only", "half", "--count", "3", "--replace")
     assert len(read_logs(version / WARMUP)) == 3
+
+
+def test_a_warmup_file_of_several_logs(version: Path, log: Path, tmp_path: Path) -> None:
+    """By a pattern, as a log has many files: what a shell makes of one is several arguments."""
+    for number in (1, 2):
+        shutil.copy(log, tmp_path / f"half-{number}{log.suffix}")
+    assert "20 records in" in record(version, "--from-log", f"{tmp_path}/half-*", "--only", "half")
+    done = in_pipe("warmup", "record", str(version.parent), "--from-log", f"{tmp_path}/none-*")
+    assert done.code == 2 and "there is no file" in done.err
 
 
 def test_a_failing_record_is_not_written(version: Path, log: Path) -> None:
