@@ -84,6 +84,7 @@ class Server(ServedModels):
         self._repository = Repository(models, config.lifecycle, _followed_file(config.lifecycle))
         if not self._repository.is_followed:
             self._check_names([model.name for model in models])
+        self.config.request_logs.check_folders([each.name for each in self._repository.first])
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._stopped = threading.Event()

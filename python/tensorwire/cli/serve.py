@@ -65,6 +65,7 @@ from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
 @setting_option("config_poll_interval", metavar="TIME")
 @setting_option("versions", metavar="latest|NUMBER|all|VERSION,...")
 @setting_option("poll_interval", metavar="TIME")
+@setting_option("store_poll_interval", metavar="TIME")
 @setting_option("reload_changed", metavar="on|off")
 @setting_option("version_transition", metavar="|".join(TRANSITIONS))
 @setting_option("load_threads", metavar="NUMBER")
