@@ -27,6 +27,7 @@ def test_defaults() -> None:
                 "port": 50051,
                 "protocols": "all",
                 "tls": None,
+                "optional": False,
             }
         ],
         "connections": {
