@@ -100,3 +100,20 @@ def test_own_source(model: Path, tmp_path: Path) -> None:
     )
     printed = run("-c", program, tmp_path / "model.zip", EXAMPLES)
     assert printed == "[2.5 3. ]\n"
+
+
+def test_own_source_gives_up_a_fetch_that_is_no_longer_wanted(model: Path, tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "model"), "zip", model)
+    program = (
+        "import sys, tensorwire as tw\n"
+        "sys.path.append(sys.argv[2])\n"
+        "from own_source import ZipSource\n"
+        "source, watcher = ZipSource(sys.argv[1]), tw.FetchWatcher()\n"
+        "watcher.cancelled.set()\n"
+        "try:\n"
+        "    source.fetch(source.versions()[0], watcher)\n"
+        "except tw.errors.ModelLoadError as error:\n"
+        "    print(error)\n"
+    )
+    printed = run("-c", program, tmp_path / "model.zip", EXAMPLES)
+    assert printed == "it is no longer wanted\n"
