@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorwire.config.request_log import as_logging_config, request_log_of
-from tensorwire.config.text_proto import read_text_proto
+from tensorwire.config.text_proto import parse_text_proto
 from tensorwire.errors import ConfigError
 from tensorwire.messages import message_type, new_message
 
@@ -30,12 +30,12 @@ NOT_A_LIST = (
 )
 
 
-def read_server_config(path: Path) -> list[ModelConfig] | None:
+def parse_server_config(path: Path, content: bytes) -> list[ModelConfig] | None:
     """The models that a text file lists; None: it says nothing, and nothing is to change.
 
     Raises ConfigError that names the file, and the line where there is one.
     """
-    message = read_text_proto(path, new_message(_SERVER_CONFIG))
+    message = parse_text_proto(path, content, new_message(_SERVER_CONFIG))
     if message.WhichOneof("config") is None:
         return None
     try:
@@ -175,5 +175,5 @@ __all__ = [
     "message_of",
     "model_of",
     "models_of",
-    "read_server_config",
+    "parse_server_config",
 ]
