@@ -170,7 +170,7 @@ class ManagedModel:
     def move_labels(self) -> bool:
         """Lets labels point where they can. True: some of them moved."""
         before = self.labels.labels
-        served = [each.number for each in self.versions.values() if each.served is not None]
+        served = [each.number for each in self.versions.values() if each.answers]
         targets = {} if self.removed else self.config.labels
         self.labels = move_labels(targets, before, served, self.wanted_numbers)
         return self.labels.labels != before
@@ -227,7 +227,7 @@ class ManagedModel:
     @property
     def is_served(self) -> bool:
         """One of its versions answers."""
-        return any(each.served is not None for each in self.versions.values())
+        return any(each.answers for each in self.versions.values())
 
     def is_decided(self, look: int, lasting: int | None) -> bool:
         """Whether what came of a change is known: its look is made, and each version wanted
@@ -240,7 +240,7 @@ class ManagedModel:
             return all(each.is_answered for each in wanted)
         if not wanted:
             return False
-        ready = any(each.served is not None for each in wanted)
+        ready = any(each.answers for each in wanted)
         return ready or all(each.failures > lasting for each in wanted)
 
     def outcomes(self) -> list[Outcome]:

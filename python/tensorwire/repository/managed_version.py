@@ -25,7 +25,7 @@ class ManagedVersion:
 
     wanted: bool = True
     served: ModelVersion | None = None
-    """As it was when it was loaded; None: it is not available."""
+    """As it was when it was loaded; None: nothing of it is there."""
 
     doing: Doing = Doing.NOTHING
     watcher: FetchWatcher = field(default_factory=FetchWatcher)
@@ -50,6 +50,11 @@ class ManagedVersion:
     def number(self) -> int:
         """Its number."""
         return self.offer.number
+
+    @property
+    def answers(self) -> bool:
+        """Requests find it: it is available, and not on its way out."""
+        return self.served is not None and self.doing is not Doing.UNLOADING
 
     @property
     def needs_load(self) -> bool:

@@ -216,6 +216,23 @@ def test_the_old_version_stays_until_a_new_one_answers(bench: Bench) -> None:
     assert bench.served() == [3]
 
 
+def test_a_way_back_while_the_old_version_still_drains(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    source.offer(1, 2)
+    bench.pass_time(1.0, bench.unload)
+    bench.pass_time(1.0, bench.unload)
+    # The last request of version 1 takes its time, and version 2 was a mistake.
+    source.offer(1)
+    bench.pass_time(1.0, bench.unload)
+    bench.pass_time(1.0, bench.unload)
+    assert len(bench.unload.jobs) == 1
+    assert bench.served() == [1, 2]
+    bench.engine.taken()
+    bench.settle()
+    assert bench.engine.taken() == ["unload m 1", "load m 1", "unload m 2"]
+
+
 def test_resource_preserving_unloads_first() -> None:
     bench = Bench(version_transition="resource")
     source = ScriptedSource(1, 2)
