@@ -16,7 +16,7 @@ from tensorwire.units import format_duration
 from .crew import Crew
 from .event_loop import EventLoop
 from .loading import Failure, Loader, Look, look
-from .look_schedule import LookingCost
+from .look_schedule import LookingCost, LookSchedule
 from .managed_model import Leaving, ManagedModel
 from .managed_version import Doing, ManagedVersion, same_content
 from .model_config import ModelConfig
@@ -85,16 +85,17 @@ class Attendant:
 
     def _begin_look(self, model: ManagedModel) -> None:
         model.looks.begin()
-        source, location = model.source, model.location
+        source, location, looks = model.source, model.location, model.looks
 
         def job() -> None:
             found = look(source, location)
-            self._loop.post(lambda: self._looked(model, source, found))
+            self._loop.post(lambda: self._looked(model, looks, found))
 
         self._crew.look.run(job)
 
-    def _looked(self, model: ManagedModel, source: Source, found: Look) -> list[str]:
-        if model.source is not source or model.removed:
+    def _looked(self, model: ManagedModel, looks: LookSchedule, found: Look) -> list[str]:
+        if model.looks is not looks or model.removed:
+            # It is of a source that the model no longer has, or had before it was removed.
             return []
         settled = True
         if found.error is None:
@@ -237,7 +238,7 @@ class Attendant:
     def _release(self, name: str, source: Source, version: ModelVersion) -> None:
         try:
             source.release(version)
-        except Exception as error:  # A source of somebody's own may raise anything.
+        except BaseException as error:  # A source of somebody's own may raise anything.
             tell_trouble(name, f"its source failed to release a version: {error!r}")
 
     def _unloaded(self, name: str, version: ManagedVersion) -> list[str]:

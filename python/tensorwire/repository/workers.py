@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
+
+_log = logging.getLogger("tensorwire.repository")
 
 Job = Callable[[], None]
 
@@ -55,8 +58,15 @@ class Workers:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             if not self._stopped:
-                job()
+                _do(job)
             with self._lock:
                 # A job that waits already is for this thread; else it is idle.
                 if self._jobs.empty():
                     self._idle += 1
+
+
+def _do(job: Job) -> None:
+    try:
+        job()
+    except BaseException:  # The thread is needed for other models.
+        _log.exception("a fault of TensorWire's in what a thread was to do")

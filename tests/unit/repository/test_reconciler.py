@@ -1,5 +1,6 @@
 """What the reconciler does, step by step: no thread, no sleep, a clock that is moved."""
 
+import asyncio
 import logging
 import threading
 from pathlib import Path
@@ -200,6 +201,59 @@ def test_a_source_that_raises_anything_touches_only_its_model(bench: Bench) -> N
     change = bench.serve(model(bad, "bad"), model(ScriptedSource(1), "good"))
     assert "can't be looked at: ZeroDivisionError" in str(change.outcomes["bad"][0].error)
     assert bench.served("good") == [1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (None, "'NoneType' object is not iterable"),
+        (["3"], "it answered '3', which is not a ModelVersion"),
+        ([ModelVersion(2**63, "/m")], "the version 9223372036854775808, not an int from 0"),
+        ([ModelVersion(-1, "/m")], "the version -1, not an int from 0"),
+        ([ModelVersion(2, Path("/m"))], "location and stamp must be text"),  # type: ignore[arg-type]
+        (asyncio.CancelledError(), "CancelledError"),
+        (SystemExit(3), "SystemExit(3)"),
+    ],
+)
+def test_what_a_source_may_not_answer_is_told_and_what_is_served_stays(
+    bench: Bench, answer: object, says: str
+) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    source.offers = answer
+    bench.poll()
+    assert bench.served() == [1]
+    change = bench.reconciler.put(model(source, "other"))
+    bench.settle()
+    assert [says in str(error) for error in errors(change)] == [True]
+    # It is looked at again.
+    source.offer(2)
+    bench.poll()
+    assert (bench.served(), bench.served("other")) == ([2], [2])
+
+
+def test_versions_may_be_answered_one_by_one(bench: Bench) -> None:
+    source = ScriptedSource()
+    source.offers = (ModelVersion(number, f"/m/{number}") for number in (1, 2))
+    bench.serve(model(source))
+    assert bench.served() == [2]
+
+
+def test_a_look_from_before_a_model_was_removed_counts_no_more(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    bench.now += 1.0
+    bench.reconciler.step()
+    (old_look,) = bench.look.jobs
+    bench.look.jobs.clear()
+    bench.reconciler.remove("m")
+    change = bench.reconciler.put(model(source))
+    bench.settle(bench.look)
+    source.offers = ModelLoadError("/m can't be seen")
+    old_look()
+    bench.settle(bench.look)
+    assert not change.complete
+    assert len(bench.look.jobs) == 1
 
 
 def test_the_old_version_stays_until_a_new_one_answers(bench: Bench) -> None:
