@@ -16,9 +16,10 @@ from tensorwire.units import format_duration
 from .crew import Crew
 from .event_loop import EventLoop
 from .loading import Failure, Loader, Look, look
+from .local_source import LocalSource
 from .look_schedule import LookingCost, LookSchedule
 from .managed_model import Leaving, ManagedModel
-from .managed_version import Doing, ManagedVersion, same_content
+from .managed_version import Doing, ManagedVersion, Release
 from .model_config import ModelConfig
 from .reports import tell_failure, tell_loaded, tell_removed, tell_trouble, tell_unloaded
 from .source import ONLY_VERSION, FetchWatcher, ModelVersion, Source, complete_versions
@@ -35,6 +36,7 @@ CANCELLED = Failure(None, "it is no longer wanted")
 class LoadJob:
     """A version to load, as it was when that was begun."""
 
+    model: ManagedModel
     config: ModelConfig
     source: Source
     offer: ModelVersion
@@ -114,6 +116,9 @@ class Attendant:
         a version where there is no other."""
         known, model.look_error = model.look_error, error
         if error is None:
+            if known is not None:
+                # What kept it from being seen may have kept its versions from being loaded.
+                model.forget_failures()
             if model.failed_look_is_shown and ONLY_VERSION not in model.versions:
                 self._engine.forget(model.name, ONLY_VERSION)
             model.failed_look_is_shown = False
@@ -127,12 +132,16 @@ class Attendant:
     # Loading.
 
     def _begin_load(self, model: ManagedModel, version: ManagedVersion) -> None:
-        version.doing = Doing.LOADING
+        version.doing = Doing.FETCHING
         version.forced = False
         version.watcher = FetchWatcher()
         if version.served is None:
             self._engine.start(model.name, version.number)
-        load = LoadJob(model.config, model.source, version.offer, version.watcher)
+        load = LoadJob(model, model.config, model.source, version.offer, version.watcher)
+        if isinstance(load.source, LocalSource):
+            # It is there, and is not to wait for what others download.
+            self._fetched(version, load, Path(load.offer.location), 0.0)
+            return
 
         def job() -> None:
             started = time.monotonic()
@@ -147,16 +156,17 @@ class Attendant:
     ) -> list[str]:
         if isinstance(found, Failure):
             return self._loaded(version, load, found, seconds)
-        path, served = found, version.served
+        path, is_used = found, version.uses(load.source, load.offer)
+        version.doing = Doing.LOADING
 
         def job() -> None:
             started = time.monotonic()
             result: Failure | None = CANCELLED
             if not load.watcher.cancelled.is_set():
                 result = self._loader.load(load.config, load.offer, path)
-            if result is not None and (served is None or not same_content(served, load.offer)):
+            if result is not None and not is_used:
                 # Before it may be fetched again: what that brings must stay.
-                self._release(load.config.name, load.source, load.offer)
+                self._release(load.config.name, (load.source, load.offer))
             in_all = seconds + time.monotonic() - started
             self._loop.post(lambda: self._loaded(version, load, result, in_all))
 
@@ -167,17 +177,21 @@ class Attendant:
         self, version: ManagedVersion, load: LoadJob, failure: Failure | None, seconds: float
     ) -> list[str]:
         name = load.config.name
+        if load.model.leaving is Leaving.DONE:
+            # The fetch went on after its model was gone. Another may have the name by now.
+            return []
         version.doing = Doing.NOTHING
         version.seconds = seconds
         if failure is None:
-            before, version.served = version.served, load.offer
-            if before is not None and not same_content(before, load.offer):
-                self._crew.fetch.run(lambda: self._release(name, load.source, before))
+            before = None if version.uses(load.source, load.offer) else version.take_out()
+            if before is not None:
+                self._crew.fetch.run(lambda: self._release(name, before))
+            version.served, version.source = load.offer, load.source
             version.forget_failures()
             tell_loaded(name, version)
         elif not load.watcher.cancelled.is_set():
             self._failed(name, version, failure)
-        elif version.served is None:
+        elif version.served is None and not load.model.removed:
             # It may be shown as one that is to be loaded.
             self._engine.unload(name, version.number)
             self._engine.forget(name, version.number)
@@ -201,41 +215,45 @@ class Attendant:
 
     def _begin_removal(self, model: ManagedModel) -> None:
         """Has the engine drop all of it at once: health must not wait for what is left."""
-        waits = model.leaving is Leaving.HELD_UP and model.is_busy
+        waits = model.leaving is Leaving.HELD_UP and model.is_in_engine
         if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
             return
         model.leaving = Leaving.UNDER_WAY
         self._looking.note(model.name, 0.0)
-        served = [each.served for each in model.versions.values() if each.served is not None]
+        # One that is being unloaded is released by who does that.
+        there = [each for each in model.versions.values() if each.doing is not Doing.UNLOADING]
+        released = [each.take_out() for each in there]
 
         def job() -> None:
             self._engine.remove(model.name)
-            for version in served:
-                self._release(model.name, model.source, version)
+            for each in filter(None, released):
+                self._release(model.name, each)
             self._loop.post(lambda: self._removed(model))
 
         self._crew.unload(job)
 
     def _removed(self, model: ManagedModel) -> list[str]:
-        # A load that ended after the engine was told has made a new entry there.
-        model.leaving = Leaving.HELD_UP if model.is_busy else Leaving.DONE
+        # A load that began or ended after the engine was told has made a new entry there.
+        is_left = model.is_in_engine or any(each.served for each in model.versions.values())
+        model.leaving = Leaving.HELD_UP if is_left else Leaving.DONE
         if model.leaving is Leaving.DONE:
             tell_removed(model.name)
         return [model.name]
 
     def _begin_unload(self, model: ManagedModel, version: ManagedVersion) -> None:
         version.doing = Doing.UNLOADING
-        name, source, served = model.name, model.source, version.served
+        name, released = model.name, version.in_use
 
         def job() -> None:
             self._engine.unload(name, version.number)
-            if served is not None:
-                self._release(name, source, served)
+            if released is not None:
+                self._release(name, released)
             self._loop.post(lambda: self._unloaded(name, version))
 
         self._crew.unload(job)
 
-    def _release(self, name: str, source: Source, version: ModelVersion) -> None:
+    def _release(self, name: str, release: Release) -> None:
+        source, version = release
         try:
             source.release(version)
         except BaseException as error:  # A source of somebody's own may raise anything.

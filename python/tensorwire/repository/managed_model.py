@@ -48,6 +48,9 @@ class ManagedModel:
     def __init__(self, config: ModelConfig, source: Source, interval: float) -> None:
         self.config = config
         self.source = source
+        self.source_was_seen = False
+        """A look at it found what there is to choose from, if only that it is nothing."""
+
         self.removed = False
         """It is no longer wanted."""
 
@@ -86,8 +89,10 @@ class ManagedModel:
             self._exchange_source(source)
         self._unload_after = self.looks.ask()
         if (before.batching, before.options) != (config.batching, config.options):
-            for version in self.versions.values():
-                version.force()
+            if source is None:
+                self._force_all()
+            else:
+                self._load_again_at = self._unload_after
         self.choose()
 
     def withdraw(self) -> None:
@@ -107,16 +112,23 @@ class ManagedModel:
         self.looks.end(now, least, settled=settled)
         if self._load_again_at is not None and self.looks.ended >= self._load_again_at:
             self._load_again_at = None
-            for version in self.versions.values():
-                version.force()
+            self._force_all()
+
+    def _force_all(self) -> None:
+        for version in self.versions.values():
+            version.force()
 
     def _exchange_source(self, source: Source) -> None:
         # A look under way counts no more.
         begun = self.looks.begun
         self.source = source
+        self.source_was_seen = False
         self.looks = LookSchedule(self._interval)
         self.looks.begun = self.looks.ended = begun
         self._seen = {}
+        # What the source before offered can't be had from this one.
+        every = self.versions.values()
+        self._offered = [each.served for each in every if each.served is not None]
 
     def see(self, versions: Sequence[ModelVersion], *, reload_changed: bool) -> bool:
         """Takes what a look saw. False: something was changing, and is to be looked at
@@ -140,7 +152,7 @@ class ManagedModel:
         self._seen = {version.number: version for version in versions}
         self.take_all = False
         if offered or not versions:
-            self._offered = offered
+            self._offered, self.source_was_seen = offered, True
             self.choose()
         return settled
 
@@ -186,6 +198,11 @@ class ManagedModel:
             del self.versions[number]
         return gone
 
+    def forget_failures(self) -> None:
+        """Has versions that failed tried again, as if they were new."""
+        for version in self.versions.values():
+            version.forget_failures()
+
     def next_time(self, now: float) -> float | None:
         """When there is something to do for it; None: when something changes."""
         times = [
@@ -220,9 +237,10 @@ class ManagedModel:
         return self.looks.ended >= self._unload_after
 
     @property
-    def is_busy(self) -> bool:
-        """Something is under way with one of its versions."""
-        return any(each.doing is not Doing.NOTHING for each in self.versions.values())
+    def is_in_engine(self) -> bool:
+        """The engine is at work with one of its versions. A fetch is none of its business."""
+        at_work = (Doing.LOADING, Doing.UNLOADING)
+        return any(each.doing in at_work for each in self.versions.values())
 
     @property
     def is_served(self) -> bool:
@@ -244,9 +262,9 @@ class ManagedModel:
         return ready or all(each.failures > lasting for each in wanted)
 
     def outcomes(self) -> list[Outcome]:
-        """What came of each version wanted, highest first; of a model that has none, one
-        with the reason."""
-        if not self.wanted_numbers:
+        """What came of each version wanted, highest first; of a model that has none, or whose
+        source was exchanged for one that can't be seen, one with the reason."""
+        if not self.wanted_numbers or not self.source_was_seen:
             reason = self.look_error or f"{self.location} has no version {self.config.policy}"
             return [Outcome(self.config, ONLY_VERSION, 0.0, reason)]
         versions = [self.versions[number] for number in self.wanted_numbers]

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from .source import FetchWatcher, ModelVersion
+from .source import FetchWatcher, ModelVersion, Source
+
+Release = tuple[Source, ModelVersion]
+"""A source, and what was fetched from it and is no longer used."""
 
 
 class Doing(Enum):
     """What is under way with a version, in a thread of its own."""
 
     NOTHING = "nothing"
+    FETCHING = "fetching"
     LOADING = "loading"
     UNLOADING = "unloading"
 
@@ -26,6 +30,9 @@ class ManagedVersion:
     wanted: bool = True
     served: ModelVersion | None = None
     """As it was when it was loaded; None: nothing of it is there."""
+
+    source: Source | None = None
+    """Where `served` was fetched from, which is to be told when it is no longer used."""
 
     doing: Doing = Doing.NOTHING
     watcher: FetchWatcher = field(default_factory=FetchWatcher)
@@ -60,6 +67,22 @@ class ManagedVersion:
     def needs_load(self) -> bool:
         """What is offered is not what is served."""
         return self.forced or self.served is None or not same_content(self.served, self.offer)
+
+    def uses(self, source: Source, offer: ModelVersion) -> bool:
+        """What is served of it was fetched as this, and would be lost if it were released."""
+        return (
+            self.served is not None and self.source is source and same_content(self.served, offer)
+        )
+
+    @property
+    def in_use(self) -> Release | None:
+        """What its source is to be told of when it is no longer served."""
+        return None if self.served is None or self.source is None else (self.source, self.served)
+
+    def take_out(self) -> Release | None:
+        """Nothing of it is there from now on; what was `in_use`."""
+        taken, self.served = self.in_use, None
+        return taken
 
     @property
     def is_answered(self) -> bool:

@@ -113,6 +113,15 @@ def test_a_version_that_cannot_be_fetched(bench: Bench) -> None:
     assert bench.served() == [1]
 
 
+def test_local_files_do_not_wait_for_downloads(bench: Bench, tmp_path: Path) -> None:
+    folder = tmp_path / "m" / "1"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").touch()
+    bench.reconciler.apply([ModelConfig("m", tmp_path / "m")])
+    bench.settle(bench.fetch)
+    assert bench.served() == [1]
+
+
 # New versions.
 
 
@@ -371,6 +380,21 @@ def test_a_failed_version_is_tried_again_when_its_files_change() -> None:
     assert bench.served() == [1]
 
 
+def test_a_failed_version_is_tried_again_when_its_source_is_back() -> None:
+    bench = Bench(max_load_retries=1)
+    source = ScriptedSource(1)
+    source.unfetchable[1] = ModelLoadError("the bucket can't be reached")
+    bench.serve(model(source))
+    source.offers = ModelLoadError("the bucket can't be reached")
+    bench.pass_time(100.0)
+    bench.pass_time(100.0)
+    source.unfetchable.clear()
+    assert bench.served() == []
+    source.offer(1)
+    bench.poll()
+    assert bench.served() == [1]
+
+
 def test_a_lasting_change_waits_for_the_last_retry() -> None:
     bench = Bench(max_load_retries=1, load_retry_interval=60.0)
     bad = ScriptedSource(7)
@@ -496,6 +520,102 @@ def test_a_model_removed_while_it_loads_leaves_nothing(bench: Bench) -> None:
     bench.settle()
     assert removed.complete and change.wait(0)
     assert bench.served() == []
+
+
+def test_a_load_that_began_when_its_model_was_being_removed_leaves_nothing(bench: Bench) -> None:
+    source = ScriptedSource(1, 2)
+    bench.serve(model(source, versions="all"))
+    source.offer(1, 2, 3)
+    bench.pass_time(1.0)
+    bench.pass_time(1.0, bench.load)
+    prepared, removing = threading.Event(), threading.Event()
+
+    def options(_model: ModelConfig, _folder: Path) -> str:
+        prepared.set()
+        assert removing.wait(30)
+        return "{}"
+
+    def remove(name: str) -> bool:
+        # The engine hears of the load only now, and the load ends before the removal does.
+        del bench.engine.available[name]
+        removing.set()
+        loading.join(30)
+        return True
+
+    bench.options = options
+    bench.engine.remove = remove  # type: ignore[method-assign]
+    loading = threading.Thread(target=bench.load.do_all)
+    loading.start()
+    assert prepared.wait(30)
+    removed = bench.reconciler.remove("m")
+    bench.reconciler.step()
+    bench.unload.do_all()
+    assert bench.served() == [3]
+    bench.settle()
+    assert bench.served() == []
+    assert removed.complete
+    # Each once: a cache counts.
+    assert sorted(source.released) == [1, 2, 3]
+
+
+def test_a_version_that_is_unloaded_while_its_model_goes_is_released_once(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    source.offer(2)
+    bench.pass_time(1.0, bench.unload)
+    bench.pass_time(1.0, bench.unload)
+    removed = bench.reconciler.remove("m")
+    bench.settle()
+    assert removed.complete
+    assert sorted(source.released) == [1, 2]
+
+
+def test_a_fetch_that_hangs_holds_up_no_removal(bench: Bench) -> None:
+    hanging, good = ScriptedSource(1), ScriptedSource(1)
+    bench.reconciler.apply([model(hanging)])
+    bench.settle(bench.fetch)
+    removed = bench.reconciler.remove("m")
+    bench.settle(bench.fetch)
+    assert removed.complete
+    late = bench.fetch.jobs.pop()
+    added = bench.reconciler.put(model(good))
+    bench.settle()
+    assert added.complete
+    bench.engine.taken()
+    late()
+    bench.settle()
+    assert bench.engine.taken() == []
+    assert bench.served() == [1]
+    assert (hanging.released, good.released) == ([1], [])
+
+
+def test_a_place_that_cannot_be_seen_is_told_and_what_was_served_stays(bench: Bench) -> None:
+    before, after = ScriptedSource(1, 2), ScriptedSource()
+    bench.engine.refuse = {"/m/2"}
+    bench.serve(model(before, versions="all"))
+    bench.engine.refuse = set()
+    after.offers = ModelLoadError("/new does not exist")
+    change = bench.serve(model(after, versions="all"))
+    for _ in range(100):
+        bench.pass_time(1.0)
+    # Nor is what only the place before had looked for in the new one.
+    assert (bench.served(), after.watchers) == ([1], [])
+    assert errors(change) == ["/new does not exist"]
+    after.offers = [ModelVersion(1, "/new/1", stamp="s")]
+    bench.poll()
+    assert bench.engine.available["m"] == {1: "/new/1"}
+    # Each hears of what it gave.
+    assert (before.released, after.released) == ([2, 1], [])
+
+
+def test_what_one_source_gave_is_not_released_by_another(bench: Bench) -> None:
+    """The same files at a URL that was signed anew."""
+    before, after = ScriptedSource(1), ScriptedSource(1)
+    bench.serve(model(before))
+    bench.serve(model(after))
+    bench.reconciler.remove("m")
+    bench.settle()
+    assert (before.released, after.released) == ([1], [])
 
 
 def test_other_batching_is_loaded(bench: Bench) -> None:
