@@ -100,9 +100,10 @@ def message_of(models: Iterable[ModelConfig]) -> Any:
 
 
 def config_of(model: ModelConfig) -> Any:
-    """The `ModelConfig` message of a model, as far as that can say it."""
+    """The `ModelConfig` message of a model, as far as that can say it, and without what is
+    secret in its path: whoever reaches the port may read it."""
     config = message_type("tensorflow.serving.ModelConfig")(
-        name=model.name, base_path=model.base_path, model_platform=PLATFORM
+        name=model.name, base_path=model.location, model_platform=PLATFORM
     )
     config.version_labels.update(model.labels)
     policy, target = model.policy, config.model_version_policy
@@ -112,7 +113,8 @@ def config_of(model: ModelConfig) -> Any:
         target.specific.SetInParent()
         target.specific.versions.extend(sorted(policy.numbers))
     else:
-        target.latest.num_versions = policy.count if isinstance(policy, Latest) else 1
+        count = policy.count if isinstance(policy, Latest) else 1
+        target.latest.num_versions = min(count, 2**32 - 1)
     if "logging" in model.options:
         from google.protobuf import json_format
 

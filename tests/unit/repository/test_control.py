@@ -9,8 +9,9 @@ import pytest
 from tensorwire.messages import new_message
 from tensorwire.repository import control as control_module
 from tensorwire.repository.change import Change
-from tensorwire.repository.control import WAITING_THREADS, Control
+from tensorwire.repository.control import WAITING_THREADS, Control, _keeping
 from tensorwire.repository.model_config import ModelConfig
+from tensorwire.repository.server_config import config_of, model_of
 from tensorwire.signature import ModelStatus
 
 SOON = 20.0
@@ -105,3 +106,17 @@ def test_a_stop_is_told(control: Control, repository: EndlessRepository) -> None
     repository.changes[0].give_up()
     assert command.ended.wait(SOON)
     assert command.outcome == ("UNAVAILABLE", "the server is stopping")
+
+
+def test_what_is_secret_in_a_path_is_kept_and_not_shown() -> None:
+    signed = "https://me:secret@host/m.tar.gz?token=secret"
+    known = ModelConfig("m", signed, transition="resource", versions=10**12)
+    message = config_of(known)
+    assert "secret" not in str(message)
+    assert message.base_path == "https://host/m.tar.gz"
+    assert message.model_version_policy.latest.num_versions == 2**32 - 1
+    again = _keeping(model_of(message), {"m": known})
+    assert (again.path, again.transition) == (signed, "resource")
+    message.base_path = "https://host/other.tar.gz"
+    other = _keeping(model_of(message), {"m": known})
+    assert (other.path, other.transition) == ("https://host/other.tar.gz", None)
