@@ -29,7 +29,7 @@ LONGEST_RETRY_SECONDS = 60.0
 """Pauses between tries grow up to this, unless even the first is longer."""
 
 
-CANCELLED = Failure(None, "it is no longer wanted")
+CANCELLED = Failure("CANCELLED", "it is no longer wanted")
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,8 @@ class Attendant:
         return [name]
 
     def _failed(self, name: str, version: ManagedVersion, failure: Failure) -> None:
-        if failure.code is not None and version.served is None:
+        if version.served is None:
+            # The engine knows it only if it came as far as that.
             self._engine.fail(name, version.number, failure.code, failure.reason)
         version.error = reason = failure.reason
         version.failures += 1

@@ -114,8 +114,8 @@ def _checked(version: ModelVersion) -> ModelVersion:
 class Failure:
     """Why a version can't be served."""
 
-    code: str | None
-    """gRPC's name of the error; None: the engine has recorded it itself."""
+    code: str
+    """gRPC's name of the error."""
 
     reason: str
 
@@ -149,7 +149,7 @@ class Loader:
         except (ModelLoadError, ConfigError) as error:
             return Failure("INVALID_ARGUMENT", _as_text(str(error)))
         except NativeError as error:
-            return Failure(None, _as_text(str(error.args[1])))
+            return Failure(str(error.args[0]), _as_text(str(error.args[1])))
         except BaseException as error:  # A panic of the core is no Exception.
             _log.debug("loading %s", path, exc_info=True)
             return Failure("INTERNAL", _as_text(f"{path}: {error!r}"))
