@@ -136,6 +136,9 @@ class Server(ServedModels):
             return
         lasting = self._listens_when_loaded
         change = self._repository.start(reconciler, lasting=lasting)
+        if self._stopping.is_set():
+            # A stop that came meanwhile may have found nothing to stop yet.
+            self._repository.stop(0.0)
         change.wait()
         order = [model.name for model in self._repository.first]
         self._outcomes = [each for name in order for each in change.outcomes.get(name, ())]
