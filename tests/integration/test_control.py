@@ -155,6 +155,10 @@ def test_a_command_outlives_its_caller(server: _core.Server, channel: grpc.Chann
     assert refusal(late)[0] == grpc.StatusCode.DEADLINE_EXCEEDED
     # The control plane is to do what it was told, but nobody has to wait for it.
     assert b"late" in command.payload
+    end = time.monotonic() + TIMEOUT
+    while not command.is_abandoned:
+        assert time.monotonic() < end
+        time.sleep(0.01)
     command.answer(b"")
     gone = begin_reload(channel, "gone")
     command = taken(server)

@@ -4,11 +4,13 @@ results of it change. All of it in the event loop's thread, but for the jobs the
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tensorwire._core import NativeError
 from tensorwire.config.lifecycle import LifecycleConfig
 from tensorwire.errors import ModelLoadError
 from tensorwire.units import format_duration
@@ -25,9 +27,13 @@ from .reports import tell_failure, tell_loaded, tell_removed, tell_trouble, tell
 from .source import ONLY_VERSION, FetchWatcher, ModelVersion, Source, complete_versions
 from .transition import Rules, next_steps
 
+_log = logging.getLogger("tensorwire.repository")
+
 LONGEST_RETRY_SECONDS = 60.0
 """Pauses between tries grow up to this, unless even the first is longer."""
 
+AGAIN_SECONDS = 1.0
+"""When it is tried again to free what could not be freed."""
 
 CANCELLED = Failure("CANCELLED", "it is no longer wanted")
 
@@ -86,14 +92,15 @@ class Attendant:
     # Looking.
 
     def _begin_look(self, model: ManagedModel) -> None:
-        model.looks.begin()
         source, location, looks = model.source, model.location, model.looks
 
         def job() -> None:
             found = look(source, location)
             self._loop.post(lambda: self._looked(model, looks, found))
 
+        # It counts as begun once there is somebody to do it; and so with all that follows.
         self._crew.look.run(job)
+        looks.begin()
 
     def _looked(self, model: ManagedModel, looks: LookSchedule, found: Look) -> list[str]:
         if model.looks is not looks or model.removed:
@@ -132,12 +139,10 @@ class Attendant:
     # Loading.
 
     def _begin_load(self, model: ManagedModel, version: ManagedVersion) -> None:
-        version.doing = Doing.FETCHING
-        version.forced = False
-        version.watcher = FetchWatcher()
         if version.served is None:
             self._engine.start(model.name, version.number)
-        load = LoadJob(model, model.config, model.source, version.offer, version.watcher)
+        load = LoadJob(model, model.config, model.source, version.offer, FetchWatcher())
+        version.forced, version.watcher = False, load.watcher
         if isinstance(load.source, LocalSource):
             # It is there, and is not to wait for what others download.
             self._fetched(version, load, Path(load.offer.location), 0.0)
@@ -150,6 +155,7 @@ class Attendant:
             self._loop.post(lambda: self._fetched(version, load, found, seconds))
 
         self._crew.fetch.run(job)
+        version.doing = Doing.FETCHING
 
     def _fetched(
         self, version: ManagedVersion, load: LoadJob, found: Path | Failure, seconds: float
@@ -157,7 +163,6 @@ class Attendant:
         if isinstance(found, Failure):
             return self._loaded(version, load, found, seconds)
         path, is_used = found, version.uses(load.source, load.offer)
-        version.doing = Doing.LOADING
 
         def job() -> None:
             started = time.monotonic()
@@ -170,7 +175,13 @@ class Attendant:
             in_all = seconds + time.monotonic() - started
             self._loop.post(lambda: self._loaded(version, load, result, in_all))
 
-        self._crew.load.run(job)
+        try:
+            self._crew.load.run(job)
+        except RuntimeError as error:
+            if not is_used:
+                self._release(load.config.name, (load.source, load.offer))
+            return self._loaded(version, load, Failure("RESOURCE_EXHAUSTED", str(error)), seconds)
+        version.doing = Doing.LOADING
         return []
 
     def _loaded(
@@ -183,7 +194,7 @@ class Attendant:
         version.doing = Doing.NOTHING
         version.seconds = seconds
         if failure is None:
-            before = None if version.uses(load.source, load.offer) else version.take_out()
+            before = None if version.uses(load.source, load.offer) else version.in_use
             if before is not None:
                 self._crew.fetch.run(lambda: self._release(name, before))
             version.served, version.source = load.offer, load.source
@@ -192,8 +203,8 @@ class Attendant:
         elif not load.watcher.cancelled.is_set():
             self._failed(name, version, failure)
         elif version.served is None and not load.model.removed:
-            # It may be shown as one that is to be loaded.
-            self._engine.unload(name, version.number)
+            # It may be shown as one that is to be loaded. (To unload it would take time.)
+            self._engine.fail(name, version.number, failure.code, failure.reason)
             self._engine.forget(name, version.number)
         return [name]
 
@@ -219,19 +230,21 @@ class Attendant:
         waits = model.leaving is Leaving.HELD_UP and model.is_in_engine
         if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
             return
-        model.leaving = Leaving.UNDER_WAY
-        self._looking.note(model.name, 0.0)
         # One that is being unloaded is released by who does that.
         there = [each for each in model.versions.values() if each.doing is not Doing.UNLOADING]
-        released = [each.take_out() for each in there]
+        released = [each.in_use for each in there]
 
         def job() -> None:
-            self._engine.remove(model.name)
+            self._insist(lambda: self._engine.remove(model.name))
             for each in filter(None, released):
                 self._release(model.name, each)
             self._loop.post(lambda: self._removed(model))
 
         self._crew.unload(job)
+        model.leaving = Leaving.UNDER_WAY
+        self._looking.note(model.name, 0.0)
+        for version in there:
+            version.served = None
 
     def _removed(self, model: ManagedModel) -> list[str]:
         # A load that began or ended after the engine was told has made a new entry there.
@@ -242,16 +255,31 @@ class Attendant:
         return [model.name]
 
     def _begin_unload(self, model: ManagedModel, version: ManagedVersion) -> None:
-        version.doing = Doing.UNLOADING
         name, released = model.name, version.in_use
 
         def job() -> None:
-            self._engine.unload(name, version.number)
+            self._insist(lambda: self._engine.unload(name, version.number))
             if released is not None:
                 self._release(name, released)
             self._loop.post(lambda: self._unloaded(name, version))
 
         self._crew.unload(job)
+        version.doing = Doing.UNLOADING
+
+    def _insist(self, free: Callable[[], object]) -> None:
+        """Frees, in a thread of its own. The core needs another one for that, and the system
+        may have none left for a while."""
+        while not self._loop.stopping:
+            try:
+                free()
+            except NativeError as error:
+                _log.warning("what is no longer served can't be freed yet: %s", error.args[1])
+                time.sleep(AGAIN_SECONDS)
+            except BaseException:
+                _log.exception("a fault of TensorWire's while a version was unloaded")
+                return
+            else:
+                return
 
     def _release(self, name: str, release: Release) -> None:
         source, version = release

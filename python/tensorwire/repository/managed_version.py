@@ -79,11 +79,6 @@ class ManagedVersion:
         """What its source is to be told of when it is no longer served."""
         return None if self.served is None or self.source is None else (self.source, self.served)
 
-    def take_out(self) -> Release | None:
-        """Nothing of it is there from now on; what was `in_use`."""
-        taken, self.served = self.in_use, None
-        return taken
-
     @property
     def is_answered(self) -> bool:
         """It is served as it is offered, or was tried and failed."""

@@ -1,12 +1,14 @@
 """What the reconciler does, step by step: no thread, no sleep, a clock that is moved."""
 
 import asyncio
+import dataclasses
 import logging
 import threading
 from pathlib import Path
 
 import pytest
 
+from tensorwire._core import NativeError
 from tensorwire.errors import ConfigError, ModelLoadError, NotFoundError
 from tensorwire.repository.change import Change, describe_failures
 from tensorwire.repository.look_schedule import LookingCost
@@ -14,7 +16,15 @@ from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.reconciler import Reconciler
 from tensorwire.repository.source import ModelVersion, NoVersionsError
 
-from .doubles import Bench, CannedExporter, RecordingEngine, ScriptedSource, model, no_options
+from .doubles import (
+    Bench,
+    CannedExporter,
+    Job,
+    RecordingEngine,
+    ScriptedSource,
+    model,
+    no_options,
+)
 
 
 @pytest.fixture
@@ -627,6 +637,74 @@ def test_other_batching_is_loaded(bench: Bench) -> None:
     bench.engine.taken()
     bench.serve(model(source, batching=Batching.off()))
     assert bench.engine.taken() == ["load m 1"]
+
+
+# When the system gives no more.
+
+
+def test_a_fault_in_attending_is_not_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults: list[BaseException] = [RuntimeError("can't start new thread"), SystemExit(1)]
+
+    def start(name: str, version: int) -> None:
+        if faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(bench.engine, "start", start)
+    change = bench.serve(model(ScriptedSource(1)))
+    assert not change.complete
+    bench.pass_time(1.0)
+    bench.pass_time(1.0)
+    assert change.complete and bench.served() == [1]
+    assert caplog.text.count("a fault of TensorWire's") == 2
+
+
+@pytest.mark.parametrize("kind", ["look", "fetch", "load", "unload"])
+def test_threads_that_cannot_be_had_are_asked_for_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    source = ScriptedSource(1)
+    refusals = [RuntimeError("can't start new thread")]
+    workers = getattr(bench, kind)
+
+    def run(job: Job) -> None:
+        if refusals:
+            raise refusals.pop()
+        workers.jobs.append(job)
+
+    # The unloading thread is not asked for by its workers.
+    if kind == "unload":
+        crew = dataclasses.replace(bench.reconciler._crew, unload=run)
+        bench.reconciler._attendant._crew = crew
+    else:
+        monkeypatch.setattr(workers, "run", run)
+    bench.serve(model(source))
+    bench.pass_time(5.0)
+    source.offer(2)
+    bench.poll()
+    bench.pass_time(1.0)
+    assert bench.served() == [2]
+    assert not refusals
+
+
+def test_what_cannot_be_freed_yet_is_freed_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tensorwire.repository.attendant.AGAIN_SECONDS", 0.0)
+    refusals = [NativeError("RESOURCE_EXHAUSTED", "cannot start a thread", "")] * 2
+    remove = bench.engine.remove
+
+    def refuse(name: str) -> bool:
+        if refusals:
+            raise refusals.pop()
+        return remove(name)
+
+    monkeypatch.setattr(bench.engine, "remove", refuse)
+    bench.serve(model(ScriptedSource(1)))
+    change = bench.reconciler.remove("m")
+    bench.settle()
+    assert change.complete and bench.served() == []
 
 
 # The end.
