@@ -139,13 +139,13 @@ class ManagedModel:
             known = self.versions.get(version.number)
             served = None if known is None else known.served
             before = self._seen.get(version.number)
-            quiet = self.take_all or (before is not None and same_content(before, version))
-            if not version.incomplete and quiet:
+            same = before is not None and same_content(before, version)
+            if not version.incomplete and (same or self.take_all):
                 keep = not reload_changed and served is not None
                 kept = served if keep and served and _same_place(served, version) else None
                 offered.append(kept or version)
             else:
-                settled = False
+                settled = settled and same
                 if served is not None:
                     # It is being exchanged; what was loaded of it answers meanwhile.
                     offered.append(served)

@@ -97,6 +97,7 @@ class ScriptedSource:
         """What a look answers, or raises."""
 
         self.offer(*numbers)
+        self.looks = 0
         self.released: list[int] = []
         self.unfetchable: dict[int, Exception] = {}
         self.watchers: list[FetchWatcher] = []
@@ -105,6 +106,7 @@ class ScriptedSource:
         self.offers = [ModelVersion(each, f"/m/{each}", stamp=stamp) for each in numbers]
 
     def versions(self) -> list[ModelVersion]:
+        self.looks += 1
         if isinstance(self.offers, BaseException):
             raise self.offers
         return self.offers  # type: ignore[no-any-return]

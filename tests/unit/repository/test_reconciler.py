@@ -162,6 +162,19 @@ def test_a_version_that_is_not_complete_is_not_taken(bench: Bench) -> None:
     assert "forget m 1" in bench.engine.calls  # What stood for the failed look.
 
 
+def test_a_version_that_stays_incomplete_is_not_looked_at_all_the_time() -> None:
+    bench = Bench(poll_interval=60.0)
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    half = ModelVersion(2, "/m/2", stamp="s", incomplete="has no saved_model.pb")
+    source.offers = [*source.offers, half]
+    looks = source.looks
+    for _ in range(121):
+        bench.pass_time(1.0)
+    # Each minute, and once more when it had just changed.
+    assert source.looks - looks == 3
+
+
 def test_files_that_are_exchanged_are_loaded_again(bench: Bench) -> None:
     source = ScriptedSource(1)
     bench.serve(model(source))
