@@ -238,6 +238,8 @@ def test_an_empty_configuration_file_serves_nothing_yet(
     client = PredictionClient(process.channel())
     with refused(grpc.StatusCode.NOT_FOUND):
         client.predict("add", X)
+    with refused(grpc.StatusCode.UNAVAILABLE, "Model labels does not init yet.stable"):
+        _version(client, "stable")
     write_config(file, config_text("add", models / "add"), config_text("no", tmp_path / "no"))
     process.wait_serving("add")
     file.write_text("")
