@@ -479,6 +479,15 @@ def test_a_label_on_a_version_that_is_not_wanted_is_refused(bench: Bench) -> Non
         model(source, versions=[1, 2], labels={"x": 3})
 
 
+def test_a_label_stays_at_a_version_that_went_away(bench: Bench) -> None:
+    source = ScriptedSource(1, 2)
+    bench.serve(model(source, versions="all", labels={"x": 2}))
+    source.offer(1)
+    bench.poll()
+    assert bench.served() == [1]
+    assert bench.engine.labels["m"] == {"x": 2}
+
+
 # The configuration.
 
 
