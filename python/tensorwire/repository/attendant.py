@@ -124,8 +124,7 @@ class Attendant:
         known, model.look_error = model.look_error, error
         if error is None:
             if known is not None:
-                # What kept it from being seen may have kept its versions from being loaded.
-                model.forget_failures()
+                model.forget_failures_unseen()
             if model.failed_look_is_shown and ONLY_VERSION not in model.versions:
                 self._engine.forget(model.name, ONLY_VERSION)
             model.failed_look_is_shown = False
@@ -201,14 +200,16 @@ class Attendant:
             version.forget_failures()
             tell_loaded(name, version)
         elif not load.watcher.cancelled.is_set():
-            self._failed(name, version, failure)
+            self._failed(load, version, failure)
         elif version.served is None and not load.model.removed:
             # It may be shown as one that is to be loaded. (To unload it would take time.)
             self._engine.fail(name, version.number, failure.code, failure.reason)
             self._engine.forget(name, version.number)
         return [name]
 
-    def _failed(self, name: str, version: ManagedVersion, failure: Failure) -> None:
+    def _failed(self, load: LoadJob, version: ManagedVersion, failure: Failure) -> None:
+        name = load.config.name
+        version.failed_unseen = load.model.look_error is not None
         if version.served is None:
             # The engine knows it only if it came as far as that.
             self._engine.fail(name, version.number, failure.code, failure.reason)

@@ -198,10 +198,12 @@ class ManagedModel:
             del self.versions[number]
         return gone
 
-    def forget_failures(self) -> None:
-        """Has versions that failed tried again, as if they were new."""
+    def forget_failures_unseen(self) -> None:
+        """Has versions tried again that failed while the source could not be seen: that may
+        have had the same cause."""
         for version in self.versions.values():
-            version.forget_failures()
+            if version.failed_unseen:
+                version.forget_failures()
 
     def next_time(self, now: float) -> float | None:
         """When there is something to do for it; None: when something changes."""

@@ -47,6 +47,9 @@ class ManagedVersion:
     error: str | None = None
     """Of the last of them."""
 
+    failed_unseen: bool = False
+    """When the last of them failed, its source could not be seen."""
+
     retry_at: float = 0.0
     """When it may be tried again."""
 
@@ -100,6 +103,7 @@ class ManagedVersion:
     def forget_failures(self) -> None:
         """As if it had not been tried."""
         self.failures, self.error, self.retry_at = 0, None, 0.0
+        self.failed_unseen = False
 
 
 def same_content(one: ModelVersion, other: ModelVersion) -> bool:

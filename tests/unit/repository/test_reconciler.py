@@ -419,6 +419,20 @@ def test_a_failed_version_is_tried_again_when_its_source_is_back() -> None:
     assert bench.served() == [1]
 
 
+def test_a_source_that_flickers_has_no_broken_version_tried_for_ever() -> None:
+    bench = Bench(max_load_retries=1)
+    source = ScriptedSource(1)
+    bench.engine.refuse = {"/m/1"}
+    bench.serve(model(source))
+    bench.pass_time(100.0)
+    for _ in range(10):
+        source.offers = ModelLoadError("the bucket can't be reached")
+        bench.poll()
+        source.offer(1)
+        bench.poll()
+    assert len(source.watchers) == 2
+
+
 def test_a_lasting_change_waits_for_the_last_retry() -> None:
     bench = Bench(max_load_retries=1, load_retry_interval=60.0)
     bad = ScriptedSource(7)
