@@ -161,6 +161,7 @@ def test_policies_and_resource_preserving(serve: Story, versions: Versions) -> N
     until_available(client, "m", 2, 3)
     versions.add(4)
     until_available(client, "m", 3, 4)
+    until(lambda: "model m version 4 loaded" in process.stderr)
     process.stop()
     lines = [line for line in process.stderr.splitlines() if '"model": "m"' in line]
     messages = [json.loads(line)["message"] for line in lines]
