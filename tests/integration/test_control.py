@@ -84,7 +84,7 @@ def test_a_command_carries_the_request_and_its_answer_the_reply(
 ) -> None:
     future = begin_reload(channel, "half")
     command = taken(server)
-    assert (command.method, command.is_json) == (RELOAD, False)
+    assert (command.method, command.is_json, command.is_abandoned) == (RELOAD, False, False)
     request = model_management_pb2.ReloadConfigRequest.FromString(command.payload)
     assert request == reload_request("half")
     reply = model_management_pb2.ReloadConfigResponse()
@@ -153,8 +153,12 @@ def test_a_command_outlives_its_caller(server: _core.Server, channel: grpc.Chann
     late = begin_reload(channel, "late", timeout=0.3)
     command = taken(server)
     assert refusal(late)[0] == grpc.StatusCode.DEADLINE_EXCEEDED
-    # The control plane notices nothing: it is to do what it was told.
+    # The control plane is to do what it was told, but nobody has to wait for it.
     assert b"late" in command.payload
+    end = time.monotonic() + TIMEOUT
+    while not command.is_abandoned:
+        assert time.monotonic() < end
+        time.sleep(0.01)
     command.answer(b"")
     gone = begin_reload(channel, "gone")
     command = taken(server)

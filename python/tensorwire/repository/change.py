@@ -49,6 +49,11 @@ class Change:
         self._ended.wait(timeout)
         return self.complete
 
+    @property
+    def is_given_up(self) -> bool:
+        """It will not be done: the server stops."""
+        return self._ended.is_set() and not self.complete
+
     def begin(self) -> None:
         """What it waits for is known; it may be nothing."""
         self.begun = True

@@ -6,6 +6,7 @@ Such changes last until the file that lists the models changes, if there is one.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -35,6 +36,9 @@ SERVICE = "tensorwire.ModelRepository"
 TAKE_SECONDS = 1.0
 """How long one wait for a command is."""
 
+LOOK_SECONDS = 1.0
+"""How often it is looked whether anybody still waits for a change."""
+
 QUICK_THREADS, WAITING_THREADS = 2, 64
 """Those that only tell wait for nothing, and so for none of those that do."""
 
@@ -54,11 +58,26 @@ class Command(Protocol):
     def payload(self) -> bytes:
         """The request."""
 
+    @property
+    def is_abandoned(self) -> bool:
+        """Nobody waits for the answer any more."""
+
     def answer(self, payload: bytes) -> None:
         """Answers with the reply."""
 
     def fail(self, code: str, message: str) -> None:
         """Answers with an error."""
+
+
+class AbandonedError(Exception):
+    """Nobody waits for what a change comes to; the change goes on."""
+
+
+Wait = Callable[[Change], None]
+"""Waits for a change; raises why it came to nothing."""
+
+Method = Callable[[Any, Any, Wait], None]
+"""Does what the request says and fills the reply, or raises what is answered."""
 
 
 class Control:
@@ -77,7 +96,7 @@ class Control:
         self._stopping = threading.Event()
         self._quick = Workers("told", QUICK_THREADS)
         self._waiting = Workers("control", WAITING_THREADS)
-        self._methods: Mapping[str, tuple[str, str, Callable[[Any, Any], None], Workers]] = {
+        self._methods: Mapping[str, tuple[str, str, Method, Workers]] = {
             RELOAD_CONFIG: (
                 "tensorflow.serving.ReloadConfigRequest",
                 "tensorflow.serving.ReloadConfigResponse",
@@ -97,7 +116,7 @@ class Control:
         }
 
     @staticmethod
-    def _own(name: str, do: Callable[[Any, Any], None], workers: Workers) -> tuple[str, Any]:
+    def _own(name: str, do: Method, workers: Workers) -> tuple[str, Any]:
         request, reply = f"tensorwire.{name}Request", f"tensorwire.{name}Response"
         return f"{SERVICE}/{name}", (request, reply, do, workers)
 
@@ -114,8 +133,12 @@ class Control:
     def _work(self) -> None:
         while not self._stopping.is_set():
             command = self._take(TAKE_SECONDS)
-            if command is not None:
+            if command is None:
+                continue
+            try:
                 self.hand_out(command)
+            except Exception:  # Such as no thread to be had; the next one may be.
+                _log.exception("a fault of TensorWire's in %s", command.method)
 
     def hand_out(self, command: Command) -> None:
         """Has a command done."""
@@ -131,8 +154,10 @@ class Control:
         try:
             request = _parsed(command, new_message(request_type))
             reply = new_message(reply_type)
-            do(request, reply)
+            do(request, reply, functools.partial(_wait, command))
             answer = _written(reply, as_json=command.is_json)
+        except AbandonedError:
+            _log.info("%s goes on, but nobody waits for it any more", command.method)
         except TensorWireError as error:
             _log.warning("%s failed: %s", command.method, error)
             command.fail(error.code, error.details or str(error))
@@ -142,48 +167,54 @@ class Control:
         else:
             command.answer(answer)
 
-    # The methods: each fills its reply, or raises what is answered.
+    # The methods.
 
-    def _reload_config(self, request: Any, reply: Any) -> None:
+    def _reload_config(self, request: Any, reply: Any, wait: Wait) -> None:
         current = self._repository.configuration
         models = [_keeping(each, current) for each in models_of(request.config, current)]
         change = self._repository.replace(models)
-        _wait(change)
+        wait(change)
         if change.failures:
             raise UnknownError(describe_failures("model", change.failures))
         if change.labels:
             raise change.labels[0]
         reply.status.SetInParent()
 
-    def _list(self, _request: Any, reply: Any) -> None:
+    def _list(self, _request: Any, reply: Any, _wait: Wait) -> None:
         for name, model in sorted(self._repository.configuration.items()):
             self._describe(model, self._status(name), reply.models.add())
 
-    def _get_config(self, _request: Any, reply: Any) -> None:
+    def _get_config(self, _request: Any, reply: Any, _wait: Wait) -> None:
         reply.config.CopyFrom(message_of(self._repository.configuration.values()))
 
-    def _load(self, request: Any, reply: Any) -> None:
+    def _load(self, request: Any, reply: Any, wait: Wait) -> None:
         current = self._repository.configuration
         model = _keeping(added_model(request.config, current), current)
         change = self._repository.put(model)
-        self._finish(change, request, reply, model.name)
+        if not request.no_wait:
+            self._finish(change, model.name, wait)
+        self._describe_one(model.name, reply)
 
-    def _reload(self, request: Any, reply: Any) -> None:
+    def _reload(self, request: Any, reply: Any, wait: Wait) -> None:
         change = self._repository.reload(request.name)
-        self._finish(change, request, reply, request.name)
+        if not request.no_wait or request.name not in self._repository.configuration:
+            self._finish(change, request.name, wait)
+        self._describe_one(request.name, reply)
 
-    def _unload(self, request: Any, _reply: Any) -> None:
+    def _unload(self, request: Any, _reply: Any, wait: Wait) -> None:
         change = self._repository.remove(request.name)
         if not request.no_wait or request.name not in self._repository.configuration:
-            _wait(change)
+            wait(change)
 
-    def _finish(self, change: Change, request: Any, reply: Any, name: str) -> None:
-        if not request.no_wait:
-            _wait(change)
-            if change.failures:
-                raise ModelLoadError(describe_failures("model", change.failures), model=name)
-            if change.labels:
-                raise change.labels[0]
+    @staticmethod
+    def _finish(change: Change, name: str, wait: Wait) -> None:
+        wait(change)
+        if change.failures:
+            raise ModelLoadError(describe_failures("model", change.failures), model=name)
+        if change.labels:
+            raise change.labels[0]
+
+    def _describe_one(self, name: str, reply: Any) -> None:
         model = self._repository.configuration.get(name)
         if model is not None:
             self._describe(model, self._status(name), reply.model)
@@ -198,23 +229,30 @@ class Control:
             line.status.error_message = version.message
 
 
-def _wait(change: Change) -> None:
-    complete = change.wait()
+def _wait(command: Command, change: Change) -> None:
+    while not change.wait(LOOK_SECONDS):
+        if change.is_given_up:
+            raise UnavailableError("the server is stopping")
+        # A thread is not to be kept by a store that hangs, long after its caller has gone.
+        if command.is_abandoned:
+            raise AbandonedError
     if change.refused is not None:
         raise change.refused
-    if not complete:
-        raise UnavailableError("the server is stopping")
 
 
 def _keeping(model: ModelConfig, current: Mapping[str, ModelConfig]) -> ModelConfig:
-    """With what the message can't say as it was, if it is the same model."""
+    """With what the message can't say as it was, if it is the same model: what is secret in
+    its path is not shown, and so can't be sent back."""
     known = current.get(model.name)
-    if known is None or known.path != model.path:
+    if known is None or model.path not in (known.path, known.location):
         return model
     kept = {name: table for name, table in known.options.items() if name != "logging"}
-    options = {**kept, **model.options}
     return dataclasses.replace(
-        model, batching=known.batching, transition=known.transition, options=options
+        model,
+        path=known.path,
+        batching=known.batching,
+        transition=known.transition,
+        options={**kept, **model.options},
     )
 
 

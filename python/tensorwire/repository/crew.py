@@ -36,15 +36,10 @@ class Crew:
     """Where nothing has to be downloaded, which must not wait for what has; None: as all
     others."""
 
-    local_fetch: Workers | None = None
-
     def looking_at(self, source: Source) -> Workers:
         """Who looks at it."""
-        return self.local_look if self.local_look and _is_local(source) else self.look
-
-    def fetching_from(self, source: Source) -> Workers:
-        """Who fetches from it."""
-        return self.local_fetch if self.local_fetch and _is_local(source) else self.fetch
+        is_local = isinstance(source, LocalSource)
+        return self.local_look if self.local_look and is_local else self.look
 
     @classmethod
     def of(cls, load_threads: int) -> Crew:
@@ -56,19 +51,13 @@ class Crew:
             Workers("load", count),
             _in_own_thread,
             Workers("local-look", LOCAL_THREADS),
-            Workers("local-fetch", LOCAL_THREADS),
         )
 
     def stop(self) -> None:
         """Begins nothing more."""
-        local = (self.local_look, self.local_fetch)
-        for workers in (self.look, self.fetch, self.load, *local):
+        for workers in (self.look, self.fetch, self.load, self.local_look):
             if workers is not None:
                 workers.stop()
-
-
-def _is_local(source: Source) -> bool:
-    return isinstance(source, LocalSource)
 
 
 def _in_own_thread(job: Job) -> None:
