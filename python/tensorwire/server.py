@@ -23,7 +23,7 @@ from .errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
 from .model import open_engine, read_metadata
 from .places import Place, places
 from .repository.change import describe_failures
-from .repository.config_watch import Read
+from .repository.config_watch import ModelsFile
 from .repository.control import Control
 from .repository.keras_export import KerasExporter
 from .repository.managed_model import Outcome
@@ -31,7 +31,7 @@ from .repository.model_config import ModelConfig
 from .repository.naming import Models, name_models
 from .repository.reconciler import Reconciler
 from .repository.repository import Repository
-from .repository.server_config import read_server_config
+from .repository.server_config import parse_server_config
 from .repository.toml_models import TomlModels
 from .served_models import ServedModels
 from .signature import Signature
@@ -136,6 +136,9 @@ class Server(ServedModels):
             return
         lasting = self._listens_when_loaded
         change = self._repository.start(reconciler, lasting=lasting)
+        if self._stopping.is_set():
+            # A stop that came meanwhile may have found nothing to stop yet.
+            self._repository.stop(0.0)
         change.wait()
         order = [model.name for model in self._repository.first]
         self._outcomes = [each for name in order for each in change.outcomes.get(name, ())]
@@ -380,18 +383,21 @@ def _unless_stopping(server: Server, action: Callable[[Server], object]) -> None
         action(server)
 
 
-def _followed_file(lifecycle: LifecycleConfig) -> Read | None:
-    """What reads the models of the file that lists them, if one does."""
+def _followed_file(lifecycle: LifecycleConfig) -> ModelsFile | None:
+    """The file that lists the models, if one does."""
     listed = TomlModels(lifecycle.config) if lifecycle.config is not None else None
     in_toml = listed is not None and bool(listed())
     if lifecycle.model_config_file is None:
-        return listed if in_toml else None
+        if listed is None or lifecycle.config is None or not in_toml:
+            return None
+        return ModelsFile(lifecycle.config, listed.parse)
     if in_toml:
         raise ConfigError(
             f"models are listed in {lifecycle.config} and in {lifecycle.model_config_file}: "
             "say all of them in one of the two"
         )
-    return functools.partial(read_server_config, lifecycle.model_config_file)
+    file = lifecycle.model_config_file
+    return ModelsFile(file, functools.partial(parse_server_config, file))
 
 
 def _nothing_to_serve(outcomes: list[Outcome]) -> str:

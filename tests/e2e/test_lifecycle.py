@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -221,6 +222,35 @@ def _version(client: PredictionClient, label: str) -> int:
     return client.send(request).model_spec.version.value
 
 
+def test_a_toml_file_that_is_written_in_place(
+    start, models: Path, versions: Versions, tmp_path: Path
+) -> None:
+    """Half of it is a file as well, and none of it is empty: what it lists goes on answering."""
+    versions.add(1)
+    file = tmp_path / "tensorwire.toml"
+    first = f'[models.first]\npath = "{versions.folder}"\n'
+    second = f'[models.second]\npath = "{versions.folder}"\n'
+    file.write_text(first + second)
+    # Looked at each second: far longer than a half of it lasts.
+    process = start("--config", str(file), "--measure-budget", "0").wait_serving()
+    client = PredictionClient(process.channel())
+    with Traffic([process.channel()], half_plus_two("second")) as traffic:
+        for number in range(40):
+            for text in (first, first + second):
+                file.write_text(f"{text}# {number}\n")
+                time.sleep(0.05)
+        file.write_text("")
+        time.sleep(2.5)
+        file.write_text(f'{first}{second}[models.add]\npath = "{models / "add"}"\n')
+        process.wait_serving("add")
+    traffic.assert_flawless()
+    # And what is taken out on purpose goes.
+    file.write_text(first)
+    with refused(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(second)"):
+        until(lambda: client.predict("second", X) is None)
+    process.stop()
+
+
 def test_a_broken_configuration_file_at_the_start(start, tmp_path: Path) -> None:
     file = tmp_path / "models.config"
     write_config(file, config_text("m", Path("relative")))
@@ -238,6 +268,8 @@ def test_an_empty_configuration_file_serves_nothing_yet(
     client = PredictionClient(process.channel())
     with refused(grpc.StatusCode.NOT_FOUND):
         client.predict("add", X)
+    with refused(grpc.StatusCode.UNAVAILABLE, "Model labels does not init yet.stable"):
+        _version(client, "stable")
     write_config(file, config_text("add", models / "add"), config_text("no", tmp_path / "no"))
     process.wait_serving("add")
     file.write_text("")

@@ -11,6 +11,7 @@ from tensorwire._core import NativeError
 from tensorwire.cli.announcement import announce
 from tensorwire.cli.serve import _whereabouts
 from tensorwire.errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
+from tensorwire.repository.reconciler import Reconciler
 from tensorwire.server import Server, Watcher, run, serve
 
 
@@ -263,6 +264,24 @@ def test_a_load_that_does_not_end_is_told(core: RecordingCore, models: dict[str,
     assert server.stop() is False
     starting.join(30)
     core.hold.set()
+
+
+def test_a_stop_while_the_models_begin_to_load(
+    core: RecordingCore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server({"m": tmp_path / "nowhere"}, port=0, listen_when="loaded")
+    begin = Reconciler.start
+
+    def start(reconciler: Reconciler) -> Reconciler:
+        # As early as there is something to stop, but nobody knows of it.
+        server.stop(0)
+        return begin(reconciler)
+
+    monkeypatch.setattr(Reconciler, "start", start)
+    starting = threading.Thread(target=server.start, daemon=True)
+    starting.start()
+    starting.join(30)
+    assert not starting.is_alive()
 
 
 def test_settings_are_checked_when_it_is_made(models: dict[str, Path]) -> None:

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -142,6 +143,8 @@ fn measure_all(meter: &Meter, registry: &Registry, (loads, waiting): (&Loads, &W
             is_wanted: &is_wanted,
             others_answer: &|| registry.activity() != subject.activity,
         };
-        exit_gate::before_the_end(|| meter.measure(&model, &subject, &beside));
+        let measure = || meter.measure(&model, &subject, &beside);
+        // The others wait for this thread. A panic is told by its hook.
+        let _ = catch_unwind(AssertUnwindSafe(|| exit_gate::before_the_end(measure)));
     }
 }

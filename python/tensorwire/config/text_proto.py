@@ -7,8 +7,8 @@ from typing import Any
 
 from tensorwire.errors import ConfigError
 
-MAX_FILE_BYTES = 2**20
-"""Far more than any configuration; a model given by mistake is refused at once."""
+MAX_FILE_BYTES = 16 * 2**20
+"""A list of 100,000 models is smaller; a model given by mistake is refused at once."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -28,9 +28,13 @@ def read_text_proto(path: Path, message: Any) -> Any:
 
     Raises ConfigError if the file can't be read or is not this message's text format.
     """
+    return parse_text_proto(path, read_bytes(path), message)
+
+
+def parse_text_proto(path: Path, content: bytes, message: Any) -> Any:
+    """The same of a file that was read."""
     from google.protobuf import text_format
 
-    content = read_bytes(path)
     try:
         return text_format.Parse(content.decode(), message)
     except UnicodeDecodeError as error:

@@ -41,7 +41,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     Raises ConfigError that names the file, and the place in it.
     """
-    content = read_bytes(path)
+    return parse_toml(path, read_bytes(path))
+
+
+def parse_toml(path: Path, content: bytes) -> dict[str, Any]:
+    """The same of a file that was read."""
     toml = _toml_reader()
     try:
         document: dict[str, Any] = toml.loads(content.decode())

@@ -4,11 +4,13 @@ results of it change. All of it in the event loop's thread, but for the jobs the
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tensorwire._core import NativeError
 from tensorwire.config.lifecycle import LifecycleConfig
 from tensorwire.errors import ModelLoadError
 from tensorwire.units import format_duration
@@ -16,25 +18,31 @@ from tensorwire.units import format_duration
 from .crew import Crew
 from .event_loop import EventLoop
 from .loading import Failure, Loader, Look, look
-from .look_schedule import LookingCost
+from .local_source import LocalSource
+from .look_schedule import LookingCost, LookSchedule
 from .managed_model import Leaving, ManagedModel
-from .managed_version import Doing, ManagedVersion, same_content
+from .managed_version import Doing, ManagedVersion, Release
 from .model_config import ModelConfig
 from .reports import tell_failure, tell_loaded, tell_removed, tell_trouble, tell_unloaded
 from .source import ONLY_VERSION, FetchWatcher, ModelVersion, Source, complete_versions
 from .transition import Rules, next_steps
 
+_log = logging.getLogger("tensorwire.repository")
+
 LONGEST_RETRY_SECONDS = 60.0
 """Pauses between tries grow up to this, unless even the first is longer."""
 
+AGAIN_SECONDS = 1.0
+"""When it is tried again to free what could not be freed."""
 
-CANCELLED = Failure(None, "it is no longer wanted")
+CANCELLED = Failure("CANCELLED", "it is no longer wanted")
 
 
 @dataclass(frozen=True)
 class LoadJob:
     """A version to load, as it was when that was begun."""
 
+    model: ManagedModel
     config: ModelConfig
     source: Source
     offer: ModelVersion
@@ -84,17 +92,19 @@ class Attendant:
     # Looking.
 
     def _begin_look(self, model: ManagedModel) -> None:
-        model.looks.begin()
-        source, location = model.source, model.location
+        source, location, looks = model.source, model.location, model.looks
 
         def job() -> None:
             found = look(source, location)
-            self._loop.post(lambda: self._looked(model, source, found))
+            self._loop.post(lambda: self._looked(model, looks, found))
 
+        # It counts as begun once there is somebody to do it; and so with all that follows.
         self._crew.look.run(job)
+        looks.begin()
 
-    def _looked(self, model: ManagedModel, source: Source, found: Look) -> list[str]:
-        if model.source is not source or model.removed:
+    def _looked(self, model: ManagedModel, looks: LookSchedule, found: Look) -> list[str]:
+        if model.looks is not looks or model.removed:
+            # It is of a source that the model no longer has, or had before it was removed.
             return []
         settled = True
         if found.error is None:
@@ -113,6 +123,8 @@ class Attendant:
         a version where there is no other."""
         known, model.look_error = model.look_error, error
         if error is None:
+            if known is not None:
+                model.forget_failures_unseen()
             if model.failed_look_is_shown and ONLY_VERSION not in model.versions:
                 self._engine.forget(model.name, ONLY_VERSION)
             model.failed_look_is_shown = False
@@ -126,12 +138,14 @@ class Attendant:
     # Loading.
 
     def _begin_load(self, model: ManagedModel, version: ManagedVersion) -> None:
-        version.doing = Doing.LOADING
-        version.forced = False
-        version.watcher = FetchWatcher()
         if version.served is None:
             self._engine.start(model.name, version.number)
-        load = LoadJob(model.config, model.source, version.offer, version.watcher)
+        load = LoadJob(model, model.config, model.source, version.offer, FetchWatcher())
+        version.forced, version.watcher = False, load.watcher
+        if isinstance(load.source, LocalSource):
+            # It is there, and is not to wait for what others download.
+            self._fetched(version, load, Path(load.offer.location), 0.0)
+            return
 
         def job() -> None:
             started = time.monotonic()
@@ -140,50 +154,64 @@ class Attendant:
             self._loop.post(lambda: self._fetched(version, load, found, seconds))
 
         self._crew.fetch.run(job)
+        version.doing = Doing.FETCHING
 
     def _fetched(
         self, version: ManagedVersion, load: LoadJob, found: Path | Failure, seconds: float
     ) -> list[str]:
         if isinstance(found, Failure):
             return self._loaded(version, load, found, seconds)
-        path, served = found, version.served
+        path, is_used = found, version.uses(load.source, load.offer)
 
         def job() -> None:
             started = time.monotonic()
             result: Failure | None = CANCELLED
             if not load.watcher.cancelled.is_set():
                 result = self._loader.load(load.config, load.offer, path)
-            if result is not None and (served is None or not same_content(served, load.offer)):
+            if result is not None and not is_used:
                 # Before it may be fetched again: what that brings must stay.
-                self._release(load.config.name, load.source, load.offer)
+                self._release(load.config.name, (load.source, load.offer))
             in_all = seconds + time.monotonic() - started
             self._loop.post(lambda: self._loaded(version, load, result, in_all))
 
-        self._crew.load.run(job)
+        try:
+            self._crew.load.run(job)
+        except RuntimeError as error:
+            if not is_used:
+                self._release(load.config.name, (load.source, load.offer))
+            return self._loaded(version, load, Failure("RESOURCE_EXHAUSTED", str(error)), seconds)
+        version.doing = Doing.LOADING
         return []
 
     def _loaded(
         self, version: ManagedVersion, load: LoadJob, failure: Failure | None, seconds: float
     ) -> list[str]:
         name = load.config.name
+        if load.model.leaving is Leaving.DONE:
+            # The fetch went on after its model was gone. Another may have the name by now.
+            return []
         version.doing = Doing.NOTHING
         version.seconds = seconds
         if failure is None:
-            before, version.served = version.served, load.offer
-            if before is not None and not same_content(before, load.offer):
-                self._crew.fetch.run(lambda: self._release(name, load.source, before))
+            before = None if version.uses(load.source, load.offer) else version.in_use
+            if before is not None:
+                self._crew.fetch.run(lambda: self._release(name, before))
+            version.served, version.source = load.offer, load.source
             version.forget_failures()
             tell_loaded(name, version)
         elif not load.watcher.cancelled.is_set():
-            self._failed(name, version, failure)
-        elif version.served is None:
-            # It may be shown as one that is to be loaded.
-            self._engine.unload(name, version.number)
+            self._failed(load, version, failure)
+        elif version.served is None and not load.model.removed:
+            # It may be shown as one that is to be loaded. (To unload it would take time.)
+            self._engine.fail(name, version.number, failure.code, failure.reason)
             self._engine.forget(name, version.number)
         return [name]
 
-    def _failed(self, name: str, version: ManagedVersion, failure: Failure) -> None:
-        if failure.code is not None and version.served is None:
+    def _failed(self, load: LoadJob, version: ManagedVersion, failure: Failure) -> None:
+        name = load.config.name
+        version.failed_unseen = load.model.look_error is not None
+        if version.served is None:
+            # The engine knows it only if it came as far as that.
             self._engine.fail(name, version.number, failure.code, failure.reason)
         version.error = reason = failure.reason
         version.failures += 1
@@ -200,44 +228,65 @@ class Attendant:
 
     def _begin_removal(self, model: ManagedModel) -> None:
         """Has the engine drop all of it at once: health must not wait for what is left."""
-        waits = model.leaving is Leaving.HELD_UP and model.is_busy
+        waits = model.leaving is Leaving.HELD_UP and model.is_in_engine
         if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
             return
-        model.leaving = Leaving.UNDER_WAY
-        self._looking.note(model.name, 0.0)
-        served = [each.served for each in model.versions.values() if each.served is not None]
+        # One that is being unloaded is released by who does that.
+        there = [each for each in model.versions.values() if each.doing is not Doing.UNLOADING]
+        released = [each.in_use for each in there]
 
         def job() -> None:
-            self._engine.remove(model.name)
-            for version in served:
-                self._release(model.name, model.source, version)
+            self._insist(lambda: self._engine.remove(model.name))
+            for each in filter(None, released):
+                self._release(model.name, each)
             self._loop.post(lambda: self._removed(model))
 
         self._crew.unload(job)
+        model.leaving = Leaving.UNDER_WAY
+        self._looking.note(model.name, 0.0)
+        for version in there:
+            version.served = None
 
     def _removed(self, model: ManagedModel) -> list[str]:
-        # A load that ended after the engine was told has made a new entry there.
-        model.leaving = Leaving.HELD_UP if model.is_busy else Leaving.DONE
+        # A load that began or ended after the engine was told has made a new entry there.
+        is_left = model.is_in_engine or any(each.served for each in model.versions.values())
+        model.leaving = Leaving.HELD_UP if is_left else Leaving.DONE
         if model.leaving is Leaving.DONE:
             tell_removed(model.name)
         return [model.name]
 
     def _begin_unload(self, model: ManagedModel, version: ManagedVersion) -> None:
-        version.doing = Doing.UNLOADING
-        name, source, served = model.name, model.source, version.served
+        name, released = model.name, version.in_use
 
         def job() -> None:
-            self._engine.unload(name, version.number)
-            if served is not None:
-                self._release(name, source, served)
+            self._insist(lambda: self._engine.unload(name, version.number))
+            if released is not None:
+                self._release(name, released)
             self._loop.post(lambda: self._unloaded(name, version))
 
         self._crew.unload(job)
+        version.doing = Doing.UNLOADING
 
-    def _release(self, name: str, source: Source, version: ModelVersion) -> None:
+    def _insist(self, free: Callable[[], object]) -> None:
+        """Frees, in a thread of its own. The core needs another one for that, and the system
+        may have none left for a while."""
+        while not self._loop.stopping:
+            try:
+                free()
+            except NativeError as error:
+                _log.warning("what is no longer served can't be freed yet: %s", error.args[1])
+                time.sleep(AGAIN_SECONDS)
+            except BaseException:
+                _log.exception("a fault of TensorWire's while a version was unloaded")
+                return
+            else:
+                return
+
+    def _release(self, name: str, release: Release) -> None:
+        source, version = release
         try:
             source.release(version)
-        except Exception as error:  # A source of somebody's own may raise anything.
+        except BaseException as error:  # A source of somebody's own may raise anything.
             tell_trouble(name, f"its source failed to release a version: {error!r}")
 
     def _unloaded(self, name: str, version: ManagedVersion) -> list[str]:

@@ -281,14 +281,18 @@ class Control:
 
 
 def _keeping(model: ModelConfig, current: Mapping[str, ModelConfig]) -> ModelConfig:
-    """With what the message can't say as it was, if it is the same model."""
+    """With what the message can't say as it was, if it is the same model: what is secret in
+    its path is not shown, and so can't be sent back."""
     known = current.get(model.name)
-    if known is None or known.path != model.path:
+    if known is None or model.path not in (known.path, known.location):
         return model
     kept = {name: table for name, table in known.options.items() if name != "logging"}
-    options = {**kept, **model.options}
     return dataclasses.replace(
-        model, batching=known.batching, transition=known.transition, options=options
+        model,
+        path=known.path,
+        batching=known.batching,
+        transition=known.transition,
+        options={**kept, **model.options},
     )
 
 

@@ -16,6 +16,9 @@ _log = logging.getLogger("tensorwire.repository")
 Action = Callable[[], Iterable[str]]
 """Changes something, and answers the names of the models that it touched."""
 
+AFTER_A_FAULT_SECONDS = 1.0
+"""When a model is attended to again, if that failed."""
+
 
 class EventLoop:
     """Runs actions in the order they come, and then attends once to each model that they
@@ -83,7 +86,11 @@ class EventLoop:
 
     def _attending(self, name: str) -> Action:
         def attend() -> Iterable[str]:
-            self._timers.set(name, self._attend(name))
+            try:
+                self._timers.set(name, self._attend(name))
+            except BaseException:
+                self._timers.set(name, self._clock() + AFTER_A_FAULT_SECONDS)
+                raise
             return ()
 
         return attend
@@ -93,7 +100,8 @@ class EventLoop:
             return ()
         try:
             return action()
-        except Exception:  # A fault in what is done for one model must not end it for all.
+        except BaseException:  # A fault in what is done for one model must not end it for all;
+            # nor must a panic of the core, which is no Exception.
             _log.exception("a fault of TensorWire's while models were attended to")
             return ()
 

@@ -42,6 +42,8 @@ def move_labels(
             continue
         else:
             moves.held.add(before)
-        if answers:
+        # At a version that went away it stays: requests are told that the version is not
+        # there, and not that there is no such label.
+        if answers or before == target:
             moves.labels[label] = before
     return moves

@@ -15,7 +15,7 @@ from tensorwire._core import NativeError
 from tensorwire.errors import ConfigError, ModelLoadError
 
 from .model_config import ModelConfig
-from .source import FetchWatcher, ModelVersion, NoVersionsError, Source
+from .source import MAX_VERSION, FetchWatcher, ModelVersion, NoVersionsError, Source
 
 _log = logging.getLogger("tensorwire.repository")
 
@@ -86,23 +86,36 @@ def look(source: Source, location: str) -> Look:
     versions: Sequence[ModelVersion] = ()
     error, is_empty = None, False
     try:
-        versions = source.versions()
+        versions = [_checked(version) for version in source.versions()]
         is_empty = not versions
         error = f"{location} has no versions" if is_empty else None
     except ModelLoadError as failure:
         error, is_empty = str(failure), isinstance(failure, NoVersionsError)
-    except Exception as failure:  # A source of somebody's own may raise what it likes.
+    except BaseException as failure:  # A source of somebody's own may raise what it likes,
+        # such as asyncio's CancelledError, which is no Exception.
         _log.debug("looking at %s", location, exc_info=True)
-        error = f"{location} can't be looked at: {failure!r}"
+        versions, error = (), f"{location} can't be looked at: {failure!r}"
     return Look(versions, error and _as_text(error), is_empty, time.thread_time() - started)
+
+
+def _checked(version: ModelVersion) -> ModelVersion:
+    """The version, if a source may answer it: what it is looked at for later is there."""
+    if not isinstance(version, ModelVersion):
+        raise TypeError(f"it answered {version!r}, which is not a ModelVersion")
+    number = version.number
+    if not isinstance(number, int) or not 0 <= number <= MAX_VERSION:
+        raise ValueError(f"it answered the version {number!r}, not an int from 0 to {MAX_VERSION}")
+    if not all(isinstance(text, str) for text in (version.location, version.stamp)):
+        raise TypeError(f"location and stamp must be text in {version!r}")
+    return version
 
 
 @dataclass(frozen=True)
 class Failure:
     """Why a version can't be served."""
 
-    code: str | None
-    """gRPC's name of the error; None: the engine has recorded it itself."""
+    code: str
+    """gRPC's name of the error."""
 
     reason: str
 
@@ -120,7 +133,7 @@ class Loader:
     ) -> Path | Failure:
         """The version's local path; never raises."""
         try:
-            return source.fetch(version, watcher)
+            return Path(source.fetch(version, watcher))
         except ModelLoadError as error:
             return Failure("UNAVAILABLE", _as_text(str(error)))
         except BaseException as error:
@@ -136,7 +149,7 @@ class Loader:
         except (ModelLoadError, ConfigError) as error:
             return Failure("INVALID_ARGUMENT", _as_text(str(error)))
         except NativeError as error:
-            return Failure(None, _as_text(str(error.args[1])))
+            return Failure(str(error.args[0]), _as_text(str(error.args[1])))
         except BaseException as error:  # A panic of the core is no Exception.
             _log.debug("loading %s", path, exc_info=True)
             return Failure("INTERNAL", _as_text(f"{path}: {error!r}"))

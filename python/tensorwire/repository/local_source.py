@@ -124,7 +124,7 @@ def _numeric_versions(path: Path) -> tuple[list[ModelVersion], set[str]]:
     remarks: set[str] = set()
     for child in children:
         number = version_number(child.name)
-        if number is None or not child.is_dir():
+        if number is None or not _is_folder(child):
             continue
         if number in numbered:
             remarks.add(f"{path}: {child.name} is used, not {numbered[number].name}")
@@ -143,6 +143,15 @@ def _numeric_versions(path: Path) -> tuple[list[ModelVersion], set[str]]:
     return versions, remarks
 
 
+def _is_folder(child: os.DirEntry[str]) -> bool:
+    try:
+        return child.is_dir()
+    except OSError:
+        # A link to where nobody may look, or in a circle: a version that can't be read, which
+        # keeps no other from being served.
+        return True
+
+
 def version_number(name: str) -> int | None:
     """The version that a directory of this name is; None: none."""
     if not (name.isascii() and name.isdecimal()):
@@ -157,19 +166,23 @@ def _why_no_versions(path: Path, children: list[Path]) -> str:
     wanted = f"neither a {GRAPH_FILE} nor a version directory such as {path.name}/1"
     if any(child.suffix == ".index" or child.name == "checkpoint" for child in children):
         return f"{path} has {wanted}; it looks like a training checkpoint, which has no graph"
-    nested = next(
-        (child for child in children if child.is_dir() and _offers_versions(child)), None
-    )
+    nested = next((child for child in children if _offers_versions(child)), None)
     if nested is not None:
         return f"{path} has {wanted}; did you mean {nested}?"
     return f"{path} has {wanted}"
 
 
 def _offers_versions(path: Path) -> bool:
-    if (path / GRAPH_FILE).is_file():
-        return True
-    numbered = (child for child in path.iterdir() if version_number(child.name) is not None)
-    return any((child / GRAPH_FILE).is_file() for child in numbered)
+    try:
+        if not path.is_dir():
+            return False
+        if (path / GRAPH_FILE).is_file():
+            return True
+        numbered = [child for child in path.iterdir() if version_number(child.name) is not None]
+        return any((child / GRAPH_FILE).is_file() for child in numbered)
+    except OSError:
+        # Such as lost+found, which only root may look into.
+        return False
 
 
 def _keras_file(path: Path) -> ModelVersion:

@@ -48,6 +48,9 @@ class ManagedModel:
     def __init__(self, config: ModelConfig, source: Source, interval: float) -> None:
         self.config = config
         self.source = source
+        self.source_was_seen = False
+        """A look at it found what there is to choose from, if only that it is nothing."""
+
         self.removed = False
         """It is no longer wanted."""
 
@@ -86,8 +89,10 @@ class ManagedModel:
             self._exchange_source(source)
         self._unload_after = self.looks.ask()
         if (before.batching, before.options) != (config.batching, config.options):
-            for version in self.versions.values():
-                version.force()
+            if source is None:
+                self._force_all()
+            else:
+                self._load_again_at = self._unload_after
         self.choose()
 
     def withdraw(self) -> None:
@@ -107,16 +112,23 @@ class ManagedModel:
         self.looks.end(now, least, settled=settled)
         if self._load_again_at is not None and self.looks.ended >= self._load_again_at:
             self._load_again_at = None
-            for version in self.versions.values():
-                version.force()
+            self._force_all()
+
+    def _force_all(self) -> None:
+        for version in self.versions.values():
+            version.force()
 
     def _exchange_source(self, source: Source) -> None:
         # A look under way counts no more.
         begun = self.looks.begun
         self.source = source
+        self.source_was_seen = False
         self.looks = LookSchedule(self._interval)
         self.looks.begun = self.looks.ended = begun
         self._seen = {}
+        # What the source before offered can't be had from this one.
+        every = self.versions.values()
+        self._offered = [each.served for each in every if each.served is not None]
 
     def see(self, versions: Sequence[ModelVersion], *, reload_changed: bool) -> bool:
         """Takes what a look saw. False: something was changing, and is to be looked at
@@ -127,20 +139,20 @@ class ManagedModel:
             known = self.versions.get(version.number)
             served = None if known is None else known.served
             before = self._seen.get(version.number)
-            quiet = self.take_all or (before is not None and same_content(before, version))
-            if not version.incomplete and quiet:
+            same = before is not None and same_content(before, version)
+            if not version.incomplete and (same or self.take_all):
                 keep = not reload_changed and served is not None
                 kept = served if keep and served and _same_place(served, version) else None
                 offered.append(kept or version)
             else:
-                settled = False
+                settled = settled and same
                 if served is not None:
                     # It is being exchanged; what was loaded of it answers meanwhile.
                     offered.append(served)
         self._seen = {version.number: version for version in versions}
         self.take_all = False
         if offered or not versions:
-            self._offered = offered
+            self._offered, self.source_was_seen = offered, True
             self.choose()
         return settled
 
@@ -170,7 +182,7 @@ class ManagedModel:
     def move_labels(self) -> bool:
         """Lets labels point where they can. True: some of them moved."""
         before = self.labels.labels
-        served = [each.number for each in self.versions.values() if each.served is not None]
+        served = [each.number for each in self.versions.values() if each.answers]
         targets = {} if self.removed else self.config.labels
         self.labels = move_labels(targets, before, served, self.wanted_numbers)
         return self.labels.labels != before
@@ -185,6 +197,13 @@ class ManagedModel:
         for number in gone:
             del self.versions[number]
         return gone
+
+    def forget_failures_unseen(self) -> None:
+        """Has versions tried again that failed while the source could not be seen: that may
+        have had the same cause."""
+        for version in self.versions.values():
+            if version.failed_unseen:
+                version.forget_failures()
 
     def next_time(self, now: float) -> float | None:
         """When there is something to do for it; None: when something changes."""
@@ -220,14 +239,15 @@ class ManagedModel:
         return self.looks.ended >= self._unload_after
 
     @property
-    def is_busy(self) -> bool:
-        """Something is under way with one of its versions."""
-        return any(each.doing is not Doing.NOTHING for each in self.versions.values())
+    def is_in_engine(self) -> bool:
+        """The engine is at work with one of its versions. A fetch is none of its business."""
+        at_work = (Doing.LOADING, Doing.UNLOADING)
+        return any(each.doing in at_work for each in self.versions.values())
 
     @property
     def is_served(self) -> bool:
         """One of its versions answers."""
-        return any(each.served is not None for each in self.versions.values())
+        return any(each.answers for each in self.versions.values())
 
     def is_decided(self, look: int, lasting: int | None) -> bool:
         """Whether what came of a change is known: its look is made, and each version wanted
@@ -240,13 +260,13 @@ class ManagedModel:
             return all(each.is_answered for each in wanted)
         if not wanted:
             return False
-        ready = any(each.served is not None for each in wanted)
+        ready = any(each.answers for each in wanted)
         return ready or all(each.failures > lasting for each in wanted)
 
     def outcomes(self) -> list[Outcome]:
-        """What came of each version wanted, highest first; of a model that has none, one
-        with the reason."""
-        if not self.wanted_numbers:
+        """What came of each version wanted, highest first; of a model that has none, or whose
+        source was exchanged for one that can't be seen, one with the reason."""
+        if not self.wanted_numbers or not self.source_was_seen:
             reason = self.look_error or f"{self.location} has no version {self.config.policy}"
             return [Outcome(self.config, ONLY_VERSION, 0.0, reason)]
         versions = [self.versions[number] for number in self.wanted_numbers]

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from .source import FetchWatcher, ModelVersion
+from .source import FetchWatcher, ModelVersion, Source
+
+Release = tuple[Source, ModelVersion]
+"""A source, and what was fetched from it and is no longer used."""
 
 
 class Doing(Enum):
     """What is under way with a version, in a thread of its own."""
 
     NOTHING = "nothing"
+    FETCHING = "fetching"
     LOADING = "loading"
     UNLOADING = "unloading"
 
@@ -25,7 +29,10 @@ class ManagedVersion:
 
     wanted: bool = True
     served: ModelVersion | None = None
-    """As it was when it was loaded; None: it is not available."""
+    """As it was when it was loaded; None: nothing of it is there."""
+
+    source: Source | None = None
+    """Where `served` was fetched from, which is to be told when it is no longer used."""
 
     doing: Doing = Doing.NOTHING
     watcher: FetchWatcher = field(default_factory=FetchWatcher)
@@ -40,6 +47,9 @@ class ManagedVersion:
     error: str | None = None
     """Of the last of them."""
 
+    failed_unseen: bool = False
+    """When the last of them failed, its source could not be seen."""
+
     retry_at: float = 0.0
     """When it may be tried again."""
 
@@ -52,9 +62,25 @@ class ManagedVersion:
         return self.offer.number
 
     @property
+    def answers(self) -> bool:
+        """Requests find it: it is available, and not on its way out."""
+        return self.served is not None and self.doing is not Doing.UNLOADING
+
+    @property
     def needs_load(self) -> bool:
         """What is offered is not what is served."""
         return self.forced or self.served is None or not same_content(self.served, self.offer)
+
+    def uses(self, source: Source, offer: ModelVersion) -> bool:
+        """What is served of it was fetched as this, and would be lost if it were released."""
+        return (
+            self.served is not None and self.source is source and same_content(self.served, offer)
+        )
+
+    @property
+    def in_use(self) -> Release | None:
+        """What its source is to be told of when it is no longer served."""
+        return None if self.served is None or self.source is None else (self.source, self.served)
 
     @property
     def is_answered(self) -> bool:
@@ -77,6 +103,7 @@ class ManagedVersion:
     def forget_failures(self) -> None:
         """As if it had not been tried."""
         self.failures, self.error, self.retry_at = 0, None, 0.0
+        self.failed_unseen = False
 
 
 def same_content(one: ModelVersion, other: ModelVersion) -> bool:

@@ -9,7 +9,7 @@ from tensorwire.config.lifecycle import LifecycleConfig
 from tensorwire.errors import ConfigError
 
 from .change import Change
-from .config_watch import ConfigWatch, Read
+from .config_watch import ConfigWatch, ModelsFile
 from .model_config import ModelConfig
 from .reconciler import Reconciler
 
@@ -20,9 +20,12 @@ class Repository:
     given at the start and those in the file."""
 
     def __init__(
-        self, given: Sequence[ModelConfig], settings: LifecycleConfig, read: Read | None = None
+        self,
+        given: Sequence[ModelConfig],
+        settings: LifecycleConfig,
+        file: ModelsFile | None = None,
     ) -> None:
-        """`read`: what the followed file lists, if there is one.
+        """`file`: the file to follow, if there is one.
 
         Raises ConfigError if it can't be read, or lists a model that was given as well.
         """
@@ -30,8 +33,8 @@ class Repository:
         self._settings = settings
         self._watch: ConfigWatch | None = None
         listed: list[ModelConfig] = []
-        if read is not None:
-            self._watch = ConfigWatch(read, self._apply_file, settings.config_poll_interval)
+        if file is not None:
+            self._watch = ConfigWatch(file, self._apply_file, settings.config_poll_interval)
             listed = self._watch.first()
         self._reconciler: Reconciler | None = None
         self.first = self._together(listed)

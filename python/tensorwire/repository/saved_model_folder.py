@@ -4,6 +4,7 @@ its files do. Only names, sizes and times are looked at: this is done at every p
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -29,8 +30,10 @@ class FolderLook:
 def look_at(folder: str) -> FolderLook:
     """Looks at it; OSError if it can't be read."""
     files = dict(sorted(_files(folder)))
-    # The folder's own name counts: the same files elsewhere are another version.
-    lines = [folder, *(f"{name}\0{size}\0{time}" for name, (size, time) in files.items())]
+    # Where it really is counts: the same files elsewhere are another version, and of a link
+    # that is switched over all the rest may be the same.
+    told = (f"{name}\0{size}\0{time}" for name, (size, time) in files.items())
+    lines = [os.path.realpath(folder), *told]
     stamp = hashlib.blake2b("\n".join(lines).encode(errors="surrogateescape"), digest_size=16)
     return FolderLook(stamp.hexdigest(), what_is_missing(files))
 
@@ -72,6 +75,8 @@ def _files(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
                         waiting.append((f"{prefix}{entry.name}/", entry.path))
                         continue
                     status = entry.stat()
-                except FileNotFoundError:
-                    continue  # It went while we looked, or is a link to nothing.
+                except OSError as error:
+                    if error.errno in (errno.ENOENT, errno.ELOOP):
+                        continue  # It went while we looked, or is a link to nothing.
+                    raise
                 yield f"{prefix}{entry.name}", (status.st_size, status.st_mtime_ns)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorwire.config.request_log import as_logging_config, request_log_of
-from tensorwire.config.text_proto import read_text_proto
+from tensorwire.config.text_proto import parse_text_proto
 from tensorwire.errors import ConfigError
 from tensorwire.messages import message_type, new_message
 
@@ -30,12 +30,12 @@ NOT_A_LIST = (
 )
 
 
-def read_server_config(path: Path) -> list[ModelConfig] | None:
+def parse_server_config(path: Path, content: bytes) -> list[ModelConfig] | None:
     """The models that a text file lists; None: it says nothing, and nothing is to change.
 
     Raises ConfigError that names the file, and the line where there is one.
     """
-    message = read_text_proto(path, new_message(_SERVER_CONFIG))
+    message = parse_text_proto(path, content, new_message(_SERVER_CONFIG))
     if message.WhichOneof("config") is None:
         return None
     try:
@@ -100,9 +100,10 @@ def message_of(models: Iterable[ModelConfig]) -> Any:
 
 
 def config_of(model: ModelConfig) -> Any:
-    """The `ModelConfig` message of a model, as far as that can say it."""
+    """The `ModelConfig` message of a model, as far as that can say it, and without what is
+    secret in its path: whoever reaches the port may read it."""
     config = message_type("tensorflow.serving.ModelConfig")(
-        name=model.name, base_path=model.base_path, model_platform=PLATFORM
+        name=model.name, base_path=model.location, model_platform=PLATFORM
     )
     config.version_labels.update(model.labels)
     policy, target = model.policy, config.model_version_policy
@@ -112,7 +113,8 @@ def config_of(model: ModelConfig) -> Any:
         target.specific.SetInParent()
         target.specific.versions.extend(sorted(policy.numbers))
     else:
-        target.latest.num_versions = policy.count if isinstance(policy, Latest) else 1
+        count = policy.count if isinstance(policy, Latest) else 1
+        target.latest.num_versions = min(count, 2**32 - 1)
     if "logging" in model.options:
         from google.protobuf import json_format
 
@@ -175,5 +177,5 @@ __all__ = [
     "message_of",
     "model_of",
     "models_of",
-    "read_server_config",
+    "parse_server_config",
 ]

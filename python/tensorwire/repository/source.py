@@ -76,8 +76,8 @@ class Source(Protocol):
     def versions(self) -> Sequence[ModelVersion]:
         """The versions there are now, in any order. Called once a poll interval: cheap.
 
-        Raises ModelLoadError if that can't be seen now, NoVersionsError (or answers
-        nothing) if there is none.
+        Raises ModelLoadError if that can't be seen now, NoVersionsError (or answers an
+        empty list) if there is none.
         """
 
     def fetch(self, version: ModelVersion, watcher: FetchWatcher) -> Path:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tensorwire.config.toml_file import batching_of, check_key, check_table, read_toml
+from tensorwire.config.text_proto import read_bytes
+from tensorwire.config.toml_file import batching_of, check_key, check_table, parse_toml
 from tensorwire.errors import ConfigError
 
 from .model_config import ModelConfig
@@ -30,7 +31,13 @@ class TomlModels:
 
     def __call__(self) -> list[ModelConfig]:
         """The models that the file lists now; ConfigError if that can't be known."""
-        document = read_toml(self._path)
+        return self.parse(read_bytes(self._path)) or []
+
+    def parse(self, content: bytes) -> list[ModelConfig] | None:
+        """The models that this content of the file lists; None: it is empty."""
+        document = parse_toml(self._path, content)
+        if not document:
+            return None
         models = models_in(self._path, document)
         server = document.get("server", {})
         if self._server is not None and server != self._server:

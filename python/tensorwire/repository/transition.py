@@ -38,7 +38,7 @@ def next_steps(versions: Iterable[ManagedVersion], rules: Rules) -> Steps:
     if rules.transition == RESOURCE:
         return _resource_first(to_load, to_unload, gone=not unwanted)
     wanted = [each for each in ordered if each.wanted]
-    if wanted and all(each.served is None for each in wanted):
+    if wanted and not any(each.answers for each in wanted):
         # Nothing would be left to answer with.
         return Steps(to_load)
     return Steps(to_load, [each for each in to_unload if each.number not in rules.held])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
+
+_log = logging.getLogger("tensorwire.repository")
 
 Job = Callable[[], None]
 
@@ -24,18 +27,30 @@ class Workers:
         self._stopped = False
 
     def run(self, job: Job) -> None:
-        """Has it done. A job answers for its own errors. After `stop`, nothing is done."""
+        """Has it done. A job answers for its own errors. After `stop`, nothing is done.
+
+        Raises RuntimeError if it needs a first thread, and there is none to be had.
+        """
         with self._lock:
             if self._stopped:
                 return
-            self._jobs.put(job)
             if self._idle > 0:
                 self._idle -= 1
             elif len(self._threads) < self._most:
-                name = f"tensorwire-{self._name}-{len(self._threads)}"
-                thread = threading.Thread(target=self._work, name=name, daemon=True)
-                thread.start()
-                self._threads.append(thread)
+                self._start_thread()
+            self._jobs.put(job)
+
+    def _start_thread(self) -> None:
+        name = f"tensorwire-{self._name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # As many as the system allows. Those that there are will do it, in time.
+            if not self._threads:
+                raise
+            return
+        self._threads.append(thread)
 
     def stop(self) -> None:
         """Begins no further job."""
@@ -55,8 +70,15 @@ class Workers:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             if not self._stopped:
-                job()
+                _do(job)
             with self._lock:
                 # A job that waits already is for this thread; else it is idle.
                 if self._jobs.empty():
                     self._idle += 1
+
+
+def _do(job: Job) -> None:
+    try:
+        job()
+    except BaseException:  # The thread is needed for other models.
+        _log.exception("a fault of TensorWire's in what a thread was to do")

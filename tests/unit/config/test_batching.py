@@ -125,7 +125,7 @@ def test_a_file_of_tensorflow_serving(tmp_path: Path) -> None:
         ("max_batch_size { value: -3 }", ": max_batch_size must be positive; was -3"),
         ("allowed_batch_sizes: 2\nmax_batch_size { value: 4 }", ": Last entry in allowed_batch"),
         (b"\xff\xfe", " is not in protobuf's text format: byte 0 is not text"),
-        ("#" * (2**20 + 1), " is larger than a configuration may be, 1048576 bytes"),
+        ("#" * (2**24 + 1), " is larger than a configuration may be, 16777216 bytes"),
     ],
 )
 def test_a_bad_file_is_named_with_the_line(tmp_path: Path, text: str | bytes, says: str) -> None:

@@ -3,6 +3,7 @@ when it wants it, and the clock stands still until it is moved."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tensorwire._core import NativeError
 from tensorwire.config.lifecycle import LifecycleConfig
@@ -92,8 +93,11 @@ class ScriptedSource:
     """Offers what a test sets, or raises it."""
 
     def __init__(self, *numbers: int) -> None:
-        self.offers: list[ModelVersion] | Exception = []
+        self.offers: Any = []
+        """What a look answers, or raises."""
+
         self.offer(*numbers)
+        self.looks = 0
         self.released: list[int] = []
         self.unfetchable: dict[int, Exception] = {}
         self.watchers: list[FetchWatcher] = []
@@ -102,9 +106,10 @@ class ScriptedSource:
         self.offers = [ModelVersion(each, f"/m/{each}", stamp=stamp) for each in numbers]
 
     def versions(self) -> list[ModelVersion]:
-        if isinstance(self.offers, Exception):
+        self.looks += 1
+        if isinstance(self.offers, BaseException):
             raise self.offers
-        return list(self.offers)
+        return self.offers  # type: ignore[no-any-return]
 
     def fetch(self, version: ModelVersion, watcher: FetchWatcher) -> Path:
         self.watchers.append(watcher)

@@ -8,8 +8,10 @@ import pytest
 from tensorwire.config.lifecycle import LifecycleConfig
 from tensorwire.messages import message_type, new_message
 from tensorwire.repository import control as control_module
-from tensorwire.repository.control import RELOAD_CONFIG, SERVICE, Control
+from tensorwire.repository.control import SERVICE, Control, _keeping
+from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.repository import Repository
+from tensorwire.repository.server_config import config_of, model_of
 from tensorwire.signature import ModelStatus
 
 from .doubles import Bench, ScriptedSource, model
@@ -23,7 +25,7 @@ class Told:
     is_json = False
 
     def __init__(self, method: str, **fields: object) -> None:
-        self.method = RELOAD_CONFIG if method == "" else f"{SERVICE}/{method}"
+        self.method = f"{SERVICE}/{method}"
         request = new_message(f"tensorwire.{method}Request")
         for name, value in fields.items():
             setattr(request, name, value)
@@ -154,3 +156,17 @@ def test_commands_are_taken_whatever_became_of_one(
         assert second.wait().code == "OK"
     finally:
         control.stop()
+
+
+def test_what_is_secret_in_a_path_is_kept_and_not_shown() -> None:
+    signed = "https://me:secret@host/m.tar.gz?token=secret"
+    known = ModelConfig("m", signed, transition="resource", versions=10**12)
+    message = config_of(known)
+    assert "secret" not in str(message)
+    assert message.base_path == "https://host/m.tar.gz"
+    assert message.model_version_policy.latest.num_versions == 2**32 - 1
+    again = _keeping(model_of(message), {"m": known})
+    assert (again.path, again.transition) == (signed, "resource")
+    message.base_path = "https://host/other.tar.gz"
+    other = _keeping(model_of(message), {"m": known})
+    assert (other.path, other.transition) == ("https://host/other.tar.gz", None)

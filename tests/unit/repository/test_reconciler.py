@@ -1,11 +1,14 @@
 """What the reconciler does, step by step: no thread, no sleep, a clock that is moved."""
 
+import asyncio
+import dataclasses
 import logging
 import threading
 from pathlib import Path
 
 import pytest
 
+from tensorwire._core import NativeError
 from tensorwire.errors import ConfigError, ModelLoadError, NotFoundError
 from tensorwire.repository.change import Change, describe_failures
 from tensorwire.repository.look_schedule import LookingCost
@@ -13,7 +16,15 @@ from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.reconciler import Reconciler
 from tensorwire.repository.source import ModelVersion, NoVersionsError
 
-from .doubles import Bench, CannedExporter, RecordingEngine, ScriptedSource, model, no_options
+from .doubles import (
+    Bench,
+    CannedExporter,
+    Job,
+    RecordingEngine,
+    ScriptedSource,
+    model,
+    no_options,
+)
 
 
 @pytest.fixture
@@ -59,9 +70,10 @@ def test_failures_are_recorded_and_the_others_load(
         "corrupt": ["/m/4 is corrupt"],
         "good": [None],
     }
-    # The engine has set the state of what it refused itself.
+    # The engine may have refused a load before it noted it.
     assert [call for call in bench.engine.calls if call.startswith("fail")] == [
-        "fail gone 1 NOT_FOUND"
+        "fail gone 1 NOT_FOUND",
+        "fail corrupt 4 DATA_LOSS",
     ]
     assert "model corrupt version 4 can't be served: /m/4 is corrupt; tried again" in caplog.text
 
@@ -112,6 +124,15 @@ def test_a_version_that_cannot_be_fetched(bench: Bench) -> None:
     assert bench.served() == [1]
 
 
+def test_local_files_do_not_wait_for_downloads(bench: Bench, tmp_path: Path) -> None:
+    folder = tmp_path / "m" / "1"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").touch()
+    bench.reconciler.apply([ModelConfig("m", tmp_path / "m")])
+    bench.settle(bench.fetch)
+    assert bench.served() == [1]
+
+
 # New versions.
 
 
@@ -139,6 +160,19 @@ def test_a_version_that_is_not_complete_is_not_taken(bench: Bench) -> None:
     bench.poll()
     assert bench.served() == [3]
     assert "forget m 1" in bench.engine.calls  # What stood for the failed look.
+
+
+def test_a_version_that_stays_incomplete_is_not_looked_at_all_the_time() -> None:
+    bench = Bench(poll_interval=60.0)
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    half = ModelVersion(2, "/m/2", stamp="s", incomplete="has no saved_model.pb")
+    source.offers = [*source.offers, half]
+    looks = source.looks
+    for _ in range(121):
+        bench.pass_time(1.0)
+    # Each minute, and once more when it had just changed.
+    assert source.looks - looks == 3
 
 
 def test_files_that_are_exchanged_are_loaded_again(bench: Bench) -> None:
@@ -202,6 +236,59 @@ def test_a_source_that_raises_anything_touches_only_its_model(bench: Bench) -> N
     assert bench.served("good") == [1]
 
 
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (None, "'NoneType' object is not iterable"),
+        (["3"], "it answered '3', which is not a ModelVersion"),
+        ([ModelVersion(2**63, "/m")], "the version 9223372036854775808, not an int from 0"),
+        ([ModelVersion(-1, "/m")], "the version -1, not an int from 0"),
+        ([ModelVersion(2, Path("/m"))], "location and stamp must be text"),  # type: ignore[arg-type]
+        (asyncio.CancelledError(), "CancelledError"),
+        (SystemExit(3), "SystemExit(3)"),
+    ],
+)
+def test_what_a_source_may_not_answer_is_told_and_what_is_served_stays(
+    bench: Bench, answer: object, says: str
+) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    source.offers = answer
+    bench.poll()
+    assert bench.served() == [1]
+    change = bench.reconciler.put(model(source, "other"))
+    bench.settle()
+    assert [says in str(error) for error in errors(change)] == [True]
+    # It is looked at again.
+    source.offer(2)
+    bench.poll()
+    assert (bench.served(), bench.served("other")) == ([2], [2])
+
+
+def test_versions_may_be_answered_one_by_one(bench: Bench) -> None:
+    source = ScriptedSource()
+    source.offers = (ModelVersion(number, f"/m/{number}") for number in (1, 2))
+    bench.serve(model(source))
+    assert bench.served() == [2]
+
+
+def test_a_look_from_before_a_model_was_removed_counts_no_more(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    bench.now += 1.0
+    bench.reconciler.step()
+    (old_look,) = bench.look.jobs
+    bench.look.jobs.clear()
+    bench.reconciler.remove("m")
+    change = bench.reconciler.put(model(source))
+    bench.settle(bench.look)
+    source.offers = ModelLoadError("/m can't be seen")
+    old_look()
+    bench.settle(bench.look)
+    assert not change.complete
+    assert len(bench.look.jobs) == 1
+
+
 def test_the_old_version_stays_until_a_new_one_answers(bench: Bench) -> None:
     source = ScriptedSource(1)
     bench.serve(model(source))
@@ -214,6 +301,23 @@ def test_the_old_version_stays_until_a_new_one_answers(bench: Bench) -> None:
     source.offer(1, 2, 3)
     bench.poll()
     assert bench.served() == [3]
+
+
+def test_a_way_back_while_the_old_version_still_drains(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    source.offer(1, 2)
+    bench.pass_time(1.0, bench.unload)
+    bench.pass_time(1.0, bench.unload)
+    # The last request of version 1 takes its time, and version 2 was a mistake.
+    source.offer(1)
+    bench.pass_time(1.0, bench.unload)
+    bench.pass_time(1.0, bench.unload)
+    assert len(bench.unload.jobs) == 1
+    assert bench.served() == [1, 2]
+    bench.engine.taken()
+    bench.settle()
+    assert bench.engine.taken() == ["unload m 1", "load m 1", "unload m 2"]
 
 
 def test_resource_preserving_unloads_first() -> None:
@@ -300,6 +404,35 @@ def test_a_failed_version_is_tried_again_when_its_files_change() -> None:
     assert bench.served() == [1]
 
 
+def test_a_failed_version_is_tried_again_when_its_source_is_back() -> None:
+    bench = Bench(max_load_retries=1)
+    source = ScriptedSource(1)
+    source.unfetchable[1] = ModelLoadError("the bucket can't be reached")
+    bench.serve(model(source))
+    source.offers = ModelLoadError("the bucket can't be reached")
+    bench.pass_time(100.0)
+    bench.pass_time(100.0)
+    source.unfetchable.clear()
+    assert bench.served() == []
+    source.offer(1)
+    bench.poll()
+    assert bench.served() == [1]
+
+
+def test_a_source_that_flickers_has_no_broken_version_tried_for_ever() -> None:
+    bench = Bench(max_load_retries=1)
+    source = ScriptedSource(1)
+    bench.engine.refuse = {"/m/1"}
+    bench.serve(model(source))
+    bench.pass_time(100.0)
+    for _ in range(10):
+        source.offers = ModelLoadError("the bucket can't be reached")
+        bench.poll()
+        source.offer(1)
+        bench.poll()
+    assert len(source.watchers) == 2
+
+
 def test_a_lasting_change_waits_for_the_last_retry() -> None:
     bench = Bench(max_load_retries=1, load_retry_interval=60.0)
     bad = ScriptedSource(7)
@@ -358,6 +491,15 @@ def test_a_label_on_a_version_that_is_not_wanted_is_refused(bench: Bench) -> Non
     assert bench.engine.labels["m"] == {"stable": 2}
     with pytest.raises(ConfigError, match="label to version 3 of model m"):
         model(source, versions=[1, 2], labels={"x": 3})
+
+
+def test_a_label_stays_at_a_version_that_went_away(bench: Bench) -> None:
+    source = ScriptedSource(1, 2)
+    bench.serve(model(source, versions="all", labels={"x": 2}))
+    source.offer(1)
+    bench.poll()
+    assert bench.served() == [1]
+    assert bench.engine.labels["m"] == {"x": 2}
 
 
 # The configuration.
@@ -427,6 +569,102 @@ def test_a_model_removed_while_it_loads_leaves_nothing(bench: Bench) -> None:
     assert bench.served() == []
 
 
+def test_a_load_that_began_when_its_model_was_being_removed_leaves_nothing(bench: Bench) -> None:
+    source = ScriptedSource(1, 2)
+    bench.serve(model(source, versions="all"))
+    source.offer(1, 2, 3)
+    bench.pass_time(1.0)
+    bench.pass_time(1.0, bench.load)
+    prepared, removing = threading.Event(), threading.Event()
+
+    def options(_model: ModelConfig, _folder: Path) -> str:
+        prepared.set()
+        assert removing.wait(30)
+        return "{}"
+
+    def remove(name: str) -> bool:
+        # The engine hears of the load only now, and the load ends before the removal does.
+        del bench.engine.available[name]
+        removing.set()
+        loading.join(30)
+        return True
+
+    bench.options = options
+    bench.engine.remove = remove  # type: ignore[method-assign]
+    loading = threading.Thread(target=bench.load.do_all)
+    loading.start()
+    assert prepared.wait(30)
+    removed = bench.reconciler.remove("m")
+    bench.reconciler.step()
+    bench.unload.do_all()
+    assert bench.served() == [3]
+    bench.settle()
+    assert bench.served() == []
+    assert removed.complete
+    # Each once: a cache counts.
+    assert sorted(source.released) == [1, 2, 3]
+
+
+def test_a_version_that_is_unloaded_while_its_model_goes_is_released_once(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    source.offer(2)
+    bench.pass_time(1.0, bench.unload)
+    bench.pass_time(1.0, bench.unload)
+    removed = bench.reconciler.remove("m")
+    bench.settle()
+    assert removed.complete
+    assert sorted(source.released) == [1, 2]
+
+
+def test_a_fetch_that_hangs_holds_up_no_removal(bench: Bench) -> None:
+    hanging, good = ScriptedSource(1), ScriptedSource(1)
+    bench.reconciler.apply([model(hanging)])
+    bench.settle(bench.fetch)
+    removed = bench.reconciler.remove("m")
+    bench.settle(bench.fetch)
+    assert removed.complete
+    late = bench.fetch.jobs.pop()
+    added = bench.reconciler.put(model(good))
+    bench.settle()
+    assert added.complete
+    bench.engine.taken()
+    late()
+    bench.settle()
+    assert bench.engine.taken() == []
+    assert bench.served() == [1]
+    assert (hanging.released, good.released) == ([1], [])
+
+
+def test_a_place_that_cannot_be_seen_is_told_and_what_was_served_stays(bench: Bench) -> None:
+    before, after = ScriptedSource(1, 2), ScriptedSource()
+    bench.engine.refuse = {"/m/2"}
+    bench.serve(model(before, versions="all"))
+    bench.engine.refuse = set()
+    after.offers = ModelLoadError("/new does not exist")
+    change = bench.serve(model(after, versions="all"))
+    for _ in range(100):
+        bench.pass_time(1.0)
+    # Nor is what only the place before had looked for in the new one.
+    assert (bench.served(), after.watchers) == ([1], [])
+    assert errors(change) == ["/new does not exist"]
+    after.offers = [ModelVersion(1, "/new/1", stamp="s")]
+    bench.poll()
+    assert bench.engine.available["m"] == {1: "/new/1"}
+    # Each hears of what it gave.
+    assert (before.released, after.released) == ([2, 1], [])
+
+
+def test_what_one_source_gave_is_not_released_by_another(bench: Bench) -> None:
+    """The same files at a URL that was signed anew."""
+    before, after = ScriptedSource(1), ScriptedSource(1)
+    bench.serve(model(before))
+    bench.serve(model(after))
+    bench.reconciler.remove("m")
+    bench.settle()
+    assert (before.released, after.released) == ([1], [])
+
+
 def test_other_batching_is_loaded(bench: Bench) -> None:
     from tensorwire.config import Batching
 
@@ -435,6 +673,74 @@ def test_other_batching_is_loaded(bench: Bench) -> None:
     bench.engine.taken()
     bench.serve(model(source, batching=Batching.off()))
     assert bench.engine.taken() == ["load m 1"]
+
+
+# When the system gives no more.
+
+
+def test_a_fault_in_attending_is_not_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults: list[BaseException] = [RuntimeError("can't start new thread"), SystemExit(1)]
+
+    def start(name: str, version: int) -> None:
+        if faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(bench.engine, "start", start)
+    change = bench.serve(model(ScriptedSource(1)))
+    assert not change.complete
+    bench.pass_time(1.0)
+    bench.pass_time(1.0)
+    assert change.complete and bench.served() == [1]
+    assert caplog.text.count("a fault of TensorWire's") == 2
+
+
+@pytest.mark.parametrize("kind", ["look", "fetch", "load", "unload"])
+def test_threads_that_cannot_be_had_are_asked_for_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    source = ScriptedSource(1)
+    refusals = [RuntimeError("can't start new thread")]
+    workers = getattr(bench, kind)
+
+    def run(job: Job) -> None:
+        if refusals:
+            raise refusals.pop()
+        workers.jobs.append(job)
+
+    # The unloading thread is not asked for by its workers.
+    if kind == "unload":
+        crew = dataclasses.replace(bench.reconciler._crew, unload=run)
+        bench.reconciler._attendant._crew = crew
+    else:
+        monkeypatch.setattr(workers, "run", run)
+    bench.serve(model(source))
+    bench.pass_time(5.0)
+    source.offer(2)
+    bench.poll()
+    bench.pass_time(1.0)
+    assert bench.served() == [2]
+    assert not refusals
+
+
+def test_what_cannot_be_freed_yet_is_freed_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tensorwire.repository.attendant.AGAIN_SECONDS", 0.0)
+    refusals = [NativeError("RESOURCE_EXHAUSTED", "cannot start a thread", "")] * 2
+    remove = bench.engine.remove
+
+    def refuse(name: str) -> bool:
+        if refusals:
+            raise refusals.pop()
+        return remove(name)
+
+    monkeypatch.setattr(bench.engine, "remove", refuse)
+    bench.serve(model(ScriptedSource(1)))
+    change = bench.reconciler.remove("m")
+    bench.settle()
+    assert change.complete and bench.served() == []
 
 
 # The end.

@@ -1,4 +1,3 @@
-import logging
 from pathlib import Path
 
 import pytest
@@ -6,14 +5,13 @@ from google.protobuf import text_format
 
 from tensorwire.errors import ConfigError
 from tensorwire.messages import new_message
-from tensorwire.repository.config_watch import ConfigWatch
 from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.policy import All, Latest, Specific
 from tensorwire.repository.server_config import (
     added_model,
     message_of,
     models_of,
-    read_server_config,
+    parse_server_config,
 )
 
 
@@ -86,34 +84,7 @@ def test_a_model_added_by_itself_needs_no_platform() -> None:
 
 def test_a_file(tmp_path: Path) -> None:
     file = tmp_path / "models"
-    file.write_text("# nothing\n")
-    assert read_server_config(file) is None
-    file.write_text("model_config_list {}")
-    assert read_server_config(file) == []
-    file.write_text("model_config_list {\n  config { nam: 1 }\n}")
+    assert parse_server_config(file, b"# nothing\n") is None
+    assert parse_server_config(file, b"model_config_list {}") == []
     with pytest.raises(ConfigError, match=f"{file}, line 2: "):
-        read_server_config(file)
-
-
-def test_a_file_is_applied_when_it_changes_and_never_when_it_is_wrong(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    contents: list[list[ModelConfig] | Exception | None] = []
-    applied: list[object] = []
-
-    def read() -> list[ModelConfig] | None:
-        content = contents[-1]
-        if isinstance(content, Exception):
-            raise content
-        return content
-
-    watch = ConfigWatch(read, applied.append, 1.0)
-    one, two = [ModelConfig("a", "/a")], [ModelConfig("b", "/b")]
-    contents.append(one)
-    assert watch.first() == one
-    with caplog.at_level(logging.ERROR, "tensorwire.repository"):
-        for content in (one, two, two, ConfigError("bad"), ConfigError("bad"), two, None, one):
-            contents.append(content)
-            watch.look()
-    assert applied == [two, one]
-    assert caplog.messages == ["bad; the models stay as they are"]
+        parse_server_config(file, b"model_config_list {\n  config { nam: 1 }\n}")

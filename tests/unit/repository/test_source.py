@@ -131,6 +131,45 @@ def test_a_directory_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Mo
     assert "can't be read: Permission denied" in refusal(tmp_path)
 
 
+def test_what_may_not_be_looked_into_stands_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir, listdir = os.scandir, os.listdir
+
+    def refuse(path: Path | str) -> None:
+        if Path(path).name == "lost+found":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    # Not by its mode: root, which may run this, reads everything.
+    monkeypatch.setattr(os, "scandir", lambda path: refuse(path) or scandir(path))
+    monkeypatch.setattr(os, "listdir", lambda path: refuse(path) or listdir(path))
+    (tmp_path / "lost+found").mkdir()
+    with pytest.raises(NoVersionsError, match="nor a version directory"):
+        LocalSource(tmp_path).versions()
+    # Links in a circle, as a version and in one.
+    (tmp_path / "3").symlink_to("3")
+    folder = saved_model(tmp_path / "2")
+    (folder / "assets").symlink_to("assets")
+    found = {each.number: each.incomplete for each in LocalSource(tmp_path).versions()}
+    assert found[2] == ""
+    assert found[3].startswith("can't be read: ")
+
+
+def test_a_link_that_is_switched_over_is_another_version(tmp_path: Path) -> None:
+    """Even if nothing else differs, as with files whose times were set."""
+    link = tmp_path / "current"
+    stamps = set()
+    for name in ("a", "b"):
+        graph = saved_model(tmp_path / name / "1") / "saved_model.pb"
+        os.utime(graph, ns=(1, 1))
+        link.unlink(missing_ok=True)
+        link.symlink_to(tmp_path / name)
+        (version,) = LocalSource(link).versions()
+        assert version.location == str(link / "1")
+        stamps.add(version.stamp)
+    assert len(stamps) == 2
+
+
 def test_names(tmp_path: Path) -> None:
     (tmp_path / "net.keras").touch()
     assert name_from_path(tmp_path / "net.keras") == "net"

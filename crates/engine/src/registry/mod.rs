@@ -9,13 +9,14 @@ pub use selector::{ModelSelector, State, Version, VersionStatus};
 mod writing;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::{ServeError, ServedModel};
-use entry::{Entry, unknown_label};
+use entry::Entry;
 
 /// Names and entries are shared by the snapshots: a change copies the one entry that it
 /// changes.
@@ -27,6 +28,8 @@ pub struct Registry {
     models: ArcSwap<Models>,
     /// Serialises writers; readers never take it.
     writer: Mutex<()>,
+    /// There was a model once. Until then no label is unknown, but all are.
+    has_begun: AtomicBool,
     changes: watch::Sender<()>,
 }
 
@@ -35,6 +38,7 @@ impl Default for Registry {
         Self {
             models: ArcSwap::default(),
             writer: Mutex::new(()),
+            has_begun: AtomicBool::new(false),
             changes: watch::Sender::new(()),
         }
     }
@@ -53,7 +57,7 @@ impl Registry {
         let models = self.models.load();
         let slot = match (models.get(name), version) {
             (Some(entry), version) => entry.slot(version)?,
-            (None, Version::Label(label)) => return Err(unknown_label(label)),
+            (None, Version::Label(label)) => return Err(self.unknown_label(label)),
             (None, _) => None,
         };
         if let Some(model) = slot.and_then(|slot| slot.model.clone()) {
@@ -64,10 +68,19 @@ impl Registry {
             Version::Number(number) => specific_not_found(name, number),
             // A label is exchanged for its version before that is looked for.
             Version::Label(label) => {
-                let entry = models.get(name).ok_or_else(|| unknown_label(label))?;
+                let entry = models.get(name).ok_or_else(|| self.unknown_label(label))?;
                 specific_not_found(name, entry.number_of(label)?)
             }
         }))
+    }
+
+    /// TensorFlow Serving's answer to a label that a model does not have, or to any label where
+    /// there is no such model.
+    fn unknown_label(&self, label: &str) -> ServeError {
+        if self.has_begun.load(Ordering::Relaxed) {
+            return entry::unknown_label(label);
+        }
+        ServeError::unavailable(format!("Model labels does not init yet.{label}"))
     }
 
     /// The name of the only model there is, if there is only one.
@@ -103,7 +116,7 @@ impl Registry {
             }
             (Version::Number(number), _) => number,
             (Version::Label(label), Some(entry)) => entry.number_of(label)?,
-            (Version::Label(label), None) => return Err(unknown_label(label)),
+            (Version::Label(label), None) => return Err(self.unknown_label(label)),
         };
         let found = entry.map(|entry| entry.slot(Version::Number(number)));
         match found.transpose()?.flatten() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -138,6 +139,9 @@ impl Registry {
             let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
             let mut models = Models::clone(&self.models.load());
             let result = edit(&mut models);
+            if !models.is_empty() {
+                self.has_begun.store(true, Ordering::Relaxed);
+            }
             (result, self.models.swap(Arc::new(models)))
         };
         drop(old);

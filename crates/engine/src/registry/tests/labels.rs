@@ -57,6 +57,27 @@ fn a_label_finds_its_version() {
 }
 
 #[test]
+fn before_the_first_model_labels_are_not_known_rather_than_unknown() {
+    let registry = Registry::default();
+    let ask = || {
+        let label = Version::Label("canary");
+        [
+            registry.find(select("m", label)).unwrap_err(),
+            registry.status(select("m", label)).unwrap_err(),
+        ]
+    };
+    for error in ask() {
+        assert_eq!(error.kind(), Kind::Unavailable);
+        assert_eq!(error.message(), "Model labels does not init yet.canary");
+    }
+    registry.declare("m");
+    registry.remove("m");
+    for error in ask() {
+        assert_eq!(error.kind(), Kind::InvalidArgument);
+    }
+}
+
+#[test]
 fn labels_are_for_models_that_are_wanted() {
     let registry = Registry::default();
     let error = registry.set_labels("m", labels(&[])).unwrap_err();
