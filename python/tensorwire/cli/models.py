@@ -140,7 +140,8 @@ def reload(target: str, name: str, no_wait: bool, timeout: float, as_json: bool)
 @_json
 @debug_option
 def config(target: str, timeout: float, as_json: bool) -> None:
-    """Print what is served as a file that --model-config-file takes."""
+    """Print what is served as a file that --model-config-file takes; of URLs without the
+    passwords and signatures in them."""
     from google.protobuf import json_format, text_format
 
     with Client(target, timeout=timeout) as client:
