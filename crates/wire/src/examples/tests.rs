@@ -6,8 +6,8 @@ use prost::Message;
 use tensor::{DType, Shape, Tensor};
 
 use super::{
-    Classes, ExampleResult, HANDLE_BYTES, Reply, ResultError, TaskReply, TooLarge, Values, decode_multi_request,
-    decode_request, write_multi_response,
+    Classes, ExampleResult, HANDLE_BYTES, Reply, ResultError, TaskReply, TooLarge, Values,
+    decode_multi_request, decode_request, write_multi_response,
 };
 use crate::predict::{ModelSpec, Version};
 use crate::proto::serving::input::Kind;
