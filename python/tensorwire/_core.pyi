@@ -189,11 +189,6 @@ class Command:
         """The request, not looked at yet: it may be anything. Raises NativeError
         FAILED_PRECONDITION once the command is answered."""
 
-    @property
-    def is_abandoned(self) -> bool:
-        """Whether nobody waits for the answer any more: the caller has gone, its deadline has
-        passed, or it was answered."""
-
     def answer(self, payload: bytes) -> None:
         """Answers with the reply. Raises NativeError FAILED_PRECONDITION if it was answered
         before."""

@@ -283,7 +283,7 @@ class Server(ServedModels):
             raise TensorWireError(str(error.args[1])) from error
         self._renewal = TlsRenewal(self.config.listener.tls, self._listener)
         self._renewal.start()
-        if self.config.listener.takes_commands:
+        if self.config.listener.permitted != "nothing":
             self._control = Control(self._listener.next_command, self._repository, self._status)
             self._control.start()
         for place in self.places:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from harness.memory import resident_bytes
 from harness.predict import PredictionClient, predict_request, refused
+from harness.raw_http2 import Connection
 from harness.scrape import Scrape, scrape
 from harness.server_process import ServerProcess, model_arguments
 from harness.text_client import TextClient
@@ -301,3 +302,26 @@ def test_counters_never_go_back_under_load(server: ServerProcess) -> None:
     rows = sum(count * (index + 1) for index, count in enumerate(sent))
     assert last.total("tensorwire_request_rows_sum") == rows
     assert last.total("tensorwire_batch_rows_sum") == rows
+
+
+def test_pages_that_nobody_waits_for_are_not_made(server: ServerProcess) -> None:
+    """A client that asks and resets at once costs what its frames do, not what pages do."""
+    headers = [(":method", "GET"), (":scheme", "http"), (":path", "/metrics")]
+    headers.append((":authority", "localhost"))
+
+    def busy() -> float:
+        # It has its turn after all pages that were asked for before.
+        return scrape(server.port).value("process_cpu_seconds_total")
+
+    with Connection(server.port) as connection:
+        begun = busy()
+        for _ in range(500):
+            answer = connection.answer(connection.begin(headers, end=True))
+            assert answer.http_status == 200
+        answered = busy()
+        for _ in range(500):
+            stream = connection.h2.get_next_available_stream_id()
+            connection.h2.send_headers(stream, headers, end_stream=True)
+            connection.h2.reset_stream(stream)
+            connection.flush()
+        assert busy() - answered < (answered - begun) / 2

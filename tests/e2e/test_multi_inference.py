@@ -15,7 +15,8 @@ from harness.examples import (
     values,
 )
 from harness.predict import refused
-from harness.scrape import scrape
+from harness.scrape import Scrape, scrape
+from harness.versions import until
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -191,4 +192,26 @@ def test_each_task_is_counted(start, models) -> None:
     request = client.several_request(THREE, TASKS)
     received = page.total("tensorwire_request_bytes_total", model="examples")
     assert len(request.SerializeToString()) <= received <= 2 * len(request.SerializeToString())
+    process.stop()
+
+
+def test_a_client_that_goes_away_abandons_every_task(start, models) -> None:
+    """Also when the task that was the last to ask after it is done."""
+    process = start(
+        str(models / "examples"), "--max-batch-size", "32", "--batch-timeout", "5s"
+    ).wait_serving()
+    client = ExampleClient(process.channel())
+    request = client.several_request(THREE[:1], [("values", REGRESS), ("column", REGRESS)])
+    call = client.stub.MultiInference.future(request, timeout=30)
+    # The second task's batch is full with this; the first waits for its own.
+    client.regress([example(x=[1.0, 2.0])] * 31, "column")
+
+    def count(page: Scrape, signature: str, code: str) -> float:
+        labels = {"model": "examples", "version": "2", "signature": signature, "code": code}
+        return page.value("tensorwire_requests_total", labels)
+
+    until(lambda: count(scrape(process.port), "column", "OK") == 2)
+    call.cancel()
+    until(lambda: count(scrape(process.port), "values", "CANCELLED") == 1)
+    assert count(scrape(process.port), "values", "OK") == 0
     process.stop()

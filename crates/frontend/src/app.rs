@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::Engine;
 
-use crate::control::CommandQueue;
+use crate::control::{CommandQueue, Permitted};
 use crate::drain::Drain;
 use crate::lifetime::ConnectionOptions;
 use crate::listen::Refusals;
@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) default_model: Option<String>,
     /// Whether health knows services by TensorFlow Serving's short names as well.
     pub(crate) short_health_names: bool,
-    /// The way to the control plane; none: callers can't change the models.
-    pub(crate) control: Option<CommandQueue>,
+    /// Which commands callers may give.
+    pub(crate) permitted: Permitted,
+    /// The way to the control plane.
+    pub(crate) control: CommandQueue,
 }

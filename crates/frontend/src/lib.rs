@@ -40,7 +40,7 @@ mod http1;
 mod rest;
 
 mod control;
-pub use control::Command;
+pub use control::{Command, Permitted};
 
 mod metrics;
 

@@ -65,7 +65,7 @@ fn run_examples(
 ) -> Result<(), ServeError> {
     let ExampleRequest { spec, input } = example_request::decode(message, method)?;
     let index = Method::find_signature(model, spec.unwrap_or_default().signature_name)?;
-    let examples = example_request::serialized(&input, message, most)?;
+    let examples = example_request::serialized(&input, message, (1, most))?;
     run_call(ExampleCall::new(
         (model, index),
         method,

@@ -67,12 +67,18 @@ pub(crate) fn route(
     }
 }
 
-/// Answers a request for a page, as over HTTP/1.1.
+/// Answers a request for a page, as over HTTP/1.1, unless the client gives up before: one
+/// that asks and resets all the time must not have a thousand pages made.
 fn show_page(app: &Rc<App>, head: Parts, respond: SendResponse<Outgoing>) {
-    let responder = Responder::new(respond, Some(app.traffic.begin_request()));
+    let mut responder = Responder::new(respond, Some(app.traffic.begin_request()));
     let app = Rc::clone(app);
     tokio::task::spawn_local(async move {
-        responder.show(pages::answer(&app, &head).await);
+        let page = tokio::select! {
+            biased;
+            () = poll_fn(|context| responder.poll_gone(context)) => return,
+            page = pages::answer(&app, &head) => page,
+        };
+        responder.show(page);
     });
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::acceptor::Acceptor;
 use crate::app::Shared;
-use crate::control::{Command, CommandQueue};
+use crate::control::{Command, CommandQueue, Permitted};
 use crate::drain::Drain;
 use crate::io_thread::IoThread;
 use crate::lifetime::{ConnectionOptions, seconds};
@@ -46,8 +46,8 @@ pub struct ServerOptions {
     pub default_model: Option<String>,
     /// Whether health knows services by TensorFlow Serving's short names as well.
     pub short_health_names: bool,
-    /// Whether callers may change which models there are.
-    pub control: bool,
+    /// How far callers may change which models there are.
+    pub control: Permitted,
 }
 
 /// How the REST API answers.
@@ -129,7 +129,8 @@ impl Server {
             monitoring_path: options.monitoring_path.clone(),
             default_model: options.default_model.clone(),
             short_health_names: options.short_health_names,
-            control: options.control.then(CommandQueue::default),
+            permitted: options.control,
+            control: CommandQueue::default(),
         });
         let io: Vec<IoThread> = traffic
             .into_iter()
@@ -163,9 +164,12 @@ impl Server {
     }
 
     /// The next request to change the models, waited for up to `timeout`. None if there is
-    /// none by then; at once if callers can't change them, and from the stop on.
+    /// none by then; at once from the stop on, and if callers can't change them.
     pub fn next_command(&self, timeout: Duration) -> Option<Command> {
-        self.shared.control.as_ref()?.pop(timeout)
+        match self.shared.permitted {
+            Permitted::Nothing => None,
+            Permitted::Reload | Permitted::Everything => self.shared.control.pop(timeout),
+        }
     }
 
     /// Turns health to `NOT_SERVING`, stops accepting, lets what is in flight finish for
@@ -173,9 +177,7 @@ impl Server {
     /// several threads: all return at the same end, with the same answer.
     pub fn stop(&self, grace: Duration) -> bool {
         self.shared.drain.begin();
-        if let Some(control) = &self.shared.control {
-            control.close();
-        }
+        self.shared.control.close();
         self.shared.engine.dispatcher.hurry();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = match std::mem::replace(&mut *state, State::Stopped(false)) {

@@ -27,12 +27,6 @@ impl Command {
         Ok(PyBytes::new(py, command.payload()))
     }
 
-    #[getter]
-    fn is_abandoned(&self) -> bool {
-        let command = self.lock();
-        command.as_ref().is_none_or(frontend::Command::is_abandoned)
-    }
-
     fn answer(&self, payload: Vec<u8>) -> PyResult<()> {
         self.take()?.finish(Ok(payload.into()));
         Ok(())

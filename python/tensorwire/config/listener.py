@@ -96,6 +96,10 @@ class ListenerConfig:
     short_health_names: bool = False
     """Health knows services by the names that TensorFlow Serving has for them as well."""
 
+    takes_reloads: bool = False
+    """Where nothing is said of `remote_control`, HandleReloadConfigRequest is answered for
+    everybody, as TensorFlow Serving answers it."""
+
     tls: TlsConfig = branch(TlsConfig)
     connections: ConnectionsConfig = branch(ConnectionsConfig)
 
@@ -127,11 +131,15 @@ class ListenerConfig:
         return self.host
 
     @property
-    def takes_commands(self) -> bool:
-        """Whether callers may change the models."""
-        if self.remote_control is None:
-            return self.kinds == ("unix_socket",) or values.is_loopback(self.host)
-        return self.remote_control
+    def permitted(self) -> str:
+        """What callers may do to the models: "nothing", "reload" (give a whole configuration
+        over gRPC) or "everything"."""
+        if self.remote_control is not None:
+            return "everything" if self.remote_control else "nothing"
+        ports = (kind for kind in self.kinds if kind != "unix_socket")
+        if all(values.is_loopback(self.host_of(kind)) for kind in ports):
+            return "everything"
+        return "reload" if self.takes_reloads else "nothing"
 
     def _listener(self, kind: str) -> dict[str, Any]:
         tls = self.tls.to_native() if self.tls.is_on(kind) else None
@@ -158,6 +166,6 @@ class ListenerConfig:
                 "default_model": self.default_model,
                 "monitoring_path": self.monitoring_path,
                 "short_health_names": self.short_health_names,
-                "control": self.takes_commands,
+                "control": self.permitted,
             }
         )

@@ -29,7 +29,6 @@ DEFAULTS: Mapping[str, Any] = {
     # Tools look for words in the log's lines.
     "log_format": "text",
     "listen_when": "loaded",
-    "remote_control": True,
     "load_retry_interval": 60.0,
     "config_poll_interval": 0.0,
 }
@@ -58,6 +57,7 @@ def config_of(line: CommandLine, environ: Mapping[str, str] | None = None) -> Se
         rest_host=rest_host() if every else None,
         rest_optional=True,
         short_health_names=line.is_on("enable_grpc_healthcheck_service"),
+        takes_reloads=True,
     )
     return dataclasses.replace(config, listener=listener)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tensorwire.errors import TensorWireError
 
 from .managed_model import ManagedModel, Outcome
 from .model_config import UnwantedLabelError
+from .moment import Moment
 
 
 @dataclass(eq=False)
@@ -42,21 +42,27 @@ class Change:
     begun: bool = False
     """The reconciler has taken it up."""
 
-    _ended: threading.Event = field(default_factory=threading.Event)
+    _begun: Moment = field(default_factory=Moment)
+    _ended: Moment = field(default_factory=Moment)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until it is done, or given up because the server stops. True: it is."""
         self._ended.wait(timeout)
         return self.complete
 
-    @property
-    def is_given_up(self) -> bool:
-        """It will not be done: the server stops."""
-        return self._ended.is_set() and not self.complete
+    def when_begun(self, action: Callable[[], None]) -> None:
+        """Calls `action` once it is under way, refused or given up: now, or in the
+        reconciler's thread, which it must not hold up."""
+        self._begun.then(action)
+
+    def when_ended(self, action: Callable[[], None]) -> None:
+        """The same once `wait` would return."""
+        self._ended.then(action)
 
     def begin(self) -> None:
         """What it waits for is known; it may be nothing."""
         self.begun = True
+        self._begun.come()
         self._end_if_done()
 
     def look_at(self, model: ManagedModel) -> None:
@@ -84,11 +90,12 @@ class Change:
     def _end_if_done(self) -> None:
         if self.begun and not self.looks and not self.leaving:
             self.complete = True
-            self._ended.set()
+            self._ended.come()
 
     def give_up(self) -> None:
         """Wakes whoever waits: the server stops."""
-        self._ended.set()
+        self._begun.come()
+        self._ended.come()
 
     @property
     def failures(self) -> list[Outcome]:

@@ -5,11 +5,12 @@ Such changes last until the file that lists the models changes, if there is one.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import functools
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tensorwire.errors import (
@@ -36,11 +37,15 @@ SERVICE = "tensorwire.ModelRepository"
 TAKE_SECONDS = 1.0
 """How long one wait for a command is."""
 
-LOOK_SECONDS = 1.0
-"""How often it is looked whether anybody still waits for a change."""
+THREADS = 4
+"""They begin commands and answer them. None waits for what a command has begun, which may
+take as long as a store does: as many such commands as threads would hold up all others."""
 
-QUICK_THREADS, WAITING_THREADS = 2, 64
-"""Those that only tell wait for nothing, and so for none of those that do."""
+MOST_UNDER_WAY = 1024
+"""Commands that are begun and not answered: each keeps its request in memory, and goes on
+when its caller has gone."""
+
+STOPPING = "the server is stopping"
 
 
 class Command(Protocol):
@@ -58,10 +63,6 @@ class Command(Protocol):
     def payload(self) -> bytes:
         """The request."""
 
-    @property
-    def is_abandoned(self) -> bool:
-        """Nobody waits for the answer any more."""
-
     def answer(self, payload: bytes) -> None:
         """Answers with the reply."""
 
@@ -69,19 +70,22 @@ class Command(Protocol):
         """Answers with an error."""
 
 
-class AbandonedError(Exception):
-    """Nobody waits for what a change comes to; the change goes on."""
+@dataclass(frozen=True)
+class Begun:
+    """What a command has begun."""
 
+    fill: Callable[[Any], None]
+    """Fills the reply, or raises what is answered."""
 
-Wait = Callable[[Change], None]
-"""Waits for a change; raises why it came to nothing."""
+    change: Change | None = None
+    """What the reply waits for; None: nothing."""
 
-Method = Callable[[Any, Any, Wait], None]
-"""Does what the request says and fills the reply, or raises what is answered."""
+    no_wait: bool = False
+    """The reply waits only until the change is under way or refused."""
 
 
 class Control:
-    """Takes commands and has them done, each in a thread of its own."""
+    """Takes commands and has them done, as many side by side as there are."""
 
     def __init__(
         self,
@@ -94,31 +98,31 @@ class Control:
         self._repository = repository
         self._status = status
         self._stopping = threading.Event()
-        self._quick = Workers("told", QUICK_THREADS)
-        self._waiting = Workers("control", WAITING_THREADS)
-        self._methods: Mapping[str, tuple[str, str, Method, Workers]] = {
+        self._workers = Workers("control", THREADS)
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._methods: Mapping[str, tuple[str, str, Callable[[Any], Begun]]] = {
             RELOAD_CONFIG: (
                 "tensorflow.serving.ReloadConfigRequest",
                 "tensorflow.serving.ReloadConfigResponse",
                 self._reload_config,
-                self._waiting,
             ),
             **dict(
-                self._own(name, do, workers)
-                for name, do, workers in (
-                    ("ListModels", self._list, self._quick),
-                    ("GetConfig", self._get_config, self._quick),
-                    ("LoadModel", self._load, self._waiting),
-                    ("UnloadModel", self._unload, self._waiting),
-                    ("ReloadModel", self._reload, self._waiting),
+                self._own(name, begin)
+                for name, begin in (
+                    ("ListModels", self._list),
+                    ("GetConfig", self._get_config),
+                    ("LoadModel", self._load),
+                    ("UnloadModel", self._unload),
+                    ("ReloadModel", self._reload),
                 )
             ),
         }
 
     @staticmethod
-    def _own(name: str, do: Method, workers: Workers) -> tuple[str, Any]:
+    def _own(name: str, begin: Callable[[Any], Begun]) -> tuple[str, Any]:
         request, reply = f"tensorwire.{name}Request", f"tensorwire.{name}Response"
-        return f"{SERVICE}/{name}", (request, reply, do, workers)
+        return f"{SERVICE}/{name}", (request, reply, begin)
 
     def start(self) -> None:
         """Begins to take commands."""
@@ -127,8 +131,7 @@ class Control:
     def stop(self) -> None:
         """Takes no more."""
         self._stopping.set()
-        self._quick.stop()
-        self._waiting.stop()
+        self._workers.stop()
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -137,87 +140,135 @@ class Control:
                 continue
             try:
                 self.hand_out(command)
-            except Exception:  # Such as no thread to be had; the next one may be.
-                _log.exception("a fault of TensorWire's in %s", command.method)
+            except Exception:  # A system without room for a thread has some again later.
+                _log.exception("%s could not be begun", command.method)
 
     def hand_out(self, command: Command) -> None:
         """Has a command done."""
-        known = self._methods.get(command.method)
-        if known is None:
+        if command.method not in self._methods:
             command.fail("UNIMPLEMENTED", f"there is no method {command.method}")
             return
-        known[3].run(lambda: self.do(command))
+        with self._lock:
+            is_full = self._under_way >= MOST_UNDER_WAY
+            self._under_way += not is_full
+        if is_full:
+            command.fail(
+                "RESOURCE_EXHAUSTED",
+                f"{MOST_UNDER_WAY} requests to change or list the models are under way; try "
+                "again when some of them are done",
+            )
+            return
+        self._workers.run(lambda: self._begin(command))
 
-    def do(self, command: Command) -> None:
-        """Does it, and answers."""
-        request_type, reply_type, do, _ = self._methods[command.method]
+    def _begin(self, command: Command) -> None:
+        request_type, _, begin = self._methods[command.method]
+        with self._failing(command):
+            begun = begin(_parsed(command, new_message(request_type)))
+            change = begun.change
+            if change is None:
+                self._answer(command, begun)
+            elif begun.no_wait:
+                change.when_begun(lambda: self._go_on(command, begun))
+            else:
+                change.when_ended(lambda: self._go_on(command, begun))
+
+    def _go_on(self, command: Command, begun: Begun) -> None:
+        """In whatever thread the change has come so far, which this must not hold up."""
+        if self._stopping.is_set():
+            self._end(lambda: command.fail("UNAVAILABLE", STOPPING))
+            return
+        self._workers.run(lambda: self._finish(command, begun))
+
+    def _finish(self, command: Command, begun: Begun) -> None:
+        with self._failing(command):
+            self._answer(command, begun)
+
+    def _answer(self, command: Command, begun: Begun) -> None:
+        change = begun.change
+        if change is not None and change.refused is not None:
+            raise change.refused
+        if change is not None and not (change.complete or begun.no_wait):
+            raise UnavailableError(STOPPING)
+        reply = new_message(self._methods[command.method][1])
+        begun.fill(reply)
+        answer = _written(reply, as_json=command.is_json)
+        self._end(lambda: command.answer(answer))
+
+    @contextlib.contextmanager
+    def _failing(self, command: Command) -> Iterator[None]:
+        """Answers with what is raised."""
         try:
-            request = _parsed(command, new_message(request_type))
-            reply = new_message(reply_type)
-            do(request, reply, functools.partial(_wait, command))
-            answer = _written(reply, as_json=command.is_json)
-        except AbandonedError:
-            _log.info("%s goes on, but nobody waits for it any more", command.method)
+            yield
+            return
         except TensorWireError as error:
             _log.warning("%s failed: %s", command.method, error)
-            command.fail(error.code, error.details or str(error))
+            code, text = error.code, error.details or str(error)
         except Exception as error:
             _log.exception("a fault of TensorWire's in %s", command.method)
-            command.fail("INTERNAL", f"{command.method} failed: {error!r}")
-        else:
-            command.answer(answer)
+            code, text = "INTERNAL", f"{command.method} failed: {error!r}"
+        self._end(lambda: command.fail(code, text))
 
-    # The methods.
+    def _end(self, answer: Callable[[], None]) -> None:
+        with self._lock:
+            self._under_way -= 1
+        answer()
 
-    def _reload_config(self, request: Any, reply: Any, wait: Wait) -> None:
+    # The methods: each begins what is asked for, or raises what is answered.
+
+    def _reload_config(self, request: Any) -> Begun:
         current = self._repository.configuration
         models = [_keeping(each, current) for each in models_of(request.config, current)]
         change = self._repository.replace(models)
-        wait(change)
-        if change.failures:
-            raise UnknownError(describe_failures("model", change.failures))
-        if change.labels:
-            raise change.labels[0]
-        reply.status.SetInParent()
 
-    def _list(self, _request: Any, reply: Any, _wait: Wait) -> None:
-        for name, model in sorted(self._repository.configuration.items()):
-            self._describe(model, self._status(name), reply.models.add())
+        def fill(reply: Any) -> None:
+            if change.failures:
+                raise UnknownError(describe_failures("model", change.failures))
+            if change.labels:
+                raise change.labels[0]
+            reply.status.SetInParent()
 
-    def _get_config(self, _request: Any, reply: Any, _wait: Wait) -> None:
-        reply.config.CopyFrom(message_of(self._repository.configuration.values()))
+        return Begun(fill, change)
 
-    def _load(self, request: Any, reply: Any, wait: Wait) -> None:
+    def _list(self, _request: Any) -> Begun:
+        def fill(reply: Any) -> None:
+            for name, model in sorted(self._repository.configuration.items()):
+                self._describe(model, self._status(name), reply.models.add())
+
+        return Begun(fill)
+
+    def _get_config(self, _request: Any) -> Begun:
+        def fill(reply: Any) -> None:
+            reply.config.CopyFrom(message_of(self._repository.configuration.values()))
+
+        return Begun(fill)
+
+    def _load(self, request: Any) -> Begun:
         current = self._repository.configuration
         model = _keeping(added_model(request.config, current), current)
         change = self._repository.put(model)
-        if not request.no_wait:
-            self._finish(change, model.name, wait)
-        self._describe_one(model.name, reply)
+        return self._telling(model.name, change, no_wait=request.no_wait)
 
-    def _reload(self, request: Any, reply: Any, wait: Wait) -> None:
+    def _reload(self, request: Any) -> Begun:
         change = self._repository.reload(request.name)
-        if not request.no_wait or request.name not in self._repository.configuration:
-            self._finish(change, request.name, wait)
-        self._describe_one(request.name, reply)
+        return self._telling(request.name, change, no_wait=request.no_wait)
 
-    def _unload(self, request: Any, _reply: Any, wait: Wait) -> None:
+    def _unload(self, request: Any) -> Begun:
         change = self._repository.remove(request.name)
-        if not request.no_wait or request.name not in self._repository.configuration:
-            wait(change)
+        return Begun(lambda _reply: None, change, request.no_wait)
 
-    @staticmethod
-    def _finish(change: Change, name: str, wait: Wait) -> None:
-        wait(change)
-        if change.failures:
-            raise ModelLoadError(describe_failures("model", change.failures), model=name)
-        if change.labels:
-            raise change.labels[0]
+    def _telling(self, name: str, change: Change, *, no_wait: bool) -> Begun:
+        """Answers how a model stands after the change."""
 
-    def _describe_one(self, name: str, reply: Any) -> None:
-        model = self._repository.configuration.get(name)
-        if model is not None:
-            self._describe(model, self._status(name), reply.model)
+        def fill(reply: Any) -> None:
+            if not no_wait and change.failures:
+                raise ModelLoadError(describe_failures("model", change.failures), model=name)
+            if not no_wait and change.labels:
+                raise change.labels[0]
+            model = self._repository.configuration.get(name)
+            if model is not None:
+                self._describe(model, self._status(name), reply.model)
+
+        return Begun(fill, change, no_wait)
 
     @staticmethod
     def _describe(model: ModelConfig, status: ModelStatus, target: Any) -> None:
@@ -227,17 +278,6 @@ class Control:
             line.state = line.State.Value(version.state)
             line.status.error_code = _code_number(version.code)
             line.status.error_message = version.message
-
-
-def _wait(command: Command, change: Change) -> None:
-    while not change.wait(LOOK_SECONDS):
-        if change.is_given_up:
-            raise UnavailableError("the server is stopping")
-        # A thread is not to be kept by a store that hangs, long after its caller has gone.
-        if command.is_abandoned:
-            raise AbandonedError
-    if change.refused is not None:
-        raise change.refused
 
 
 def _keeping(model: ModelConfig, current: Mapping[str, ModelConfig]) -> ModelConfig:

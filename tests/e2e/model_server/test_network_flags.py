@@ -249,3 +249,68 @@ def test_good_request_is_what_the_flags_of_no_effect_leave_alone(
     with Connection(server.port) as connection:
         assert connection.call(grpc_headers(), frame(good_request())).grpc_status == 0
     server.stop()
+
+
+def may_call(server: ModelServer, method: str) -> bool:
+    """Whether it does what an empty request asks, or says what is wrong with that."""
+    call = server.channel().unary_unary(f"/{method}")
+    try:
+        call(b"", timeout=TIMEOUT_SECONDS)
+    except grpc.RpcError as error:
+        return error.code() is not grpc.StatusCode.PERMISSION_DENIED
+    return True
+
+
+RELOAD = "tensorflow.serving.ModelService/HandleReloadConfigRequest"
+OWN = [
+    f"tensorwire.ModelRepository/{name}"
+    for name in ("ListModels", "GetConfig", "LoadModel", "UnloadModel", "ReloadModel")
+]
+
+
+def test_no_more_is_open_to_everybody_than_there(serve: Serve, half: str) -> None:
+    """Whoever has a model loaded has its graph write files; REST could not do that there,
+    and its port is the one that is open to the world."""
+    rest = free_port()
+    server = serve(half, f"--rest_api_port={rest}").wait_listening()
+    assert may_call(server, RELOAD)
+    for method in OWN:
+        assert not may_call(server, method), method
+    for port in (rest, server.port):
+        for verb in ("load", "unload", "reload"):
+            answer, page = post(port, f"/v1/models/default:{verb}", {})
+            assert answer.status == 403
+            assert "TENSORWIRE_REMOTE_CONTROL=on" in str(page["error"])
+        assert get(port, "/v1/config").status == 403
+        # What there is may be seen, as there.
+        assert get(port, "/v1/models").status == 200
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reload", "more"),
+    [
+        ("TENSORWIRE_REMOTE_CONTROL", "on", True, True),
+        ("TENSORWIRE_REMOTE_CONTROL", "off", False, False),
+        ("TENSORWIRE_HOST", "127.0.0.1", True, True),
+    ],
+)
+def test_what_callers_may_do_can_be_said(
+    serve: Serve, half: str, name: str, value: str, *, reload: bool, more: bool
+) -> None:
+    server = serve(half, environment={name: value}).wait_listening()
+    assert may_call(server, RELOAD) is reload
+    assert may_call(server, OWN[0]) is more
+    assert get(server.port, "/v1/config").status == (200 if more else 403)
+    server.stop()
+
+
+def test_metrics_at_a_path_that_is_ours(serve: Serve, half: str, tmp_path: Path) -> None:
+    file = tmp_path / "monitoring.config"
+    file.write_text('prometheus_config { enable: true path: "/metrics" }')
+    rest = free_port()
+    server = serve(
+        half, f"--rest_api_port={rest}", f"--monitoring_config_file={file}"
+    ).wait_listening()
+    assert b"# TYPE :tensorflow:serving:request_count counter" in get(rest, "/metrics").body
+    server.stop()

@@ -45,7 +45,7 @@ def test_defaults() -> None:
         "default_model": None,
         "monitoring_path": "/monitoring/prometheus/metrics",
         "short_health_names": False,
-        "control": True,
+        "control": "everything",
     }
     native = json.loads(config.engine.to_native(Path("/tf")))
     # A share of this machine's memory.
@@ -160,7 +160,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     assert config.grace == 0.5
     assert config.listener.max_message_size == 64 * 2**20
     assert config.listener.tensor_content is True
-    assert config.listener.takes_commands is False
+    assert config.listener.permitted == "nothing"
     listeners = json.loads(config.listener.to_native())["listeners"]
     assert [(each["kind"], each.get("protocols"), bool(each["tls"])) for each in listeners] == [
         ("tcp", "all", True),
@@ -334,21 +334,37 @@ def test_the_cache_is_where_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, True),
-        ({"host": "localhost"}, True),
-        ({"host": "::1"}, True),
-        ({"host": "127.9.9.9"}, True),
-        ({"host": "0.0.0.0"}, False),
-        ({"host": "::"}, False),
-        ({"host": "example.org"}, False),
-        ({"host": "0.0.0.0", "port": "off", "unix_socket": "@mine"}, True),
-        ({"host": "0.0.0.0", "port": "off", "rest_port": 0, "unix_socket": "@mine"}, False),
-        ({"host": "0.0.0.0", "remote_control": True}, True),
-        ({"remote_control": "off"}, False),
+        ({}, "everything"),
+        ({"host": "localhost"}, "everything"),
+        ({"host": "::1"}, "everything"),
+        ({"host": "127.9.9.9"}, "everything"),
+        ({"host": "0.0.0.0"}, "nothing"),
+        ({"host": "::"}, "nothing"),
+        ({"host": "example.org"}, "nothing"),
+        ({"host": "0.0.0.0", "port": "off", "unix_socket": "@mine"}, "everything"),
+        ({"host": "0.0.0.0", "port": "off", "rest_port": 0, "unix_socket": "@mine"}, "nothing"),
+        ({"host": "0.0.0.0", "remote_control": True}, "everything"),
+        ({"remote_control": "off"}, "nothing"),
     ],
 )
 def test_only_this_machine_may_change_the_models_unless_said_otherwise(
-    settings: dict[str, object], expected: bool
+    settings: dict[str, object], expected: str
 ) -> None:
     config = load_config(settings, {})
-    assert json.loads(config.listener.to_native())["control"] is expected
+    assert json.loads(config.listener.to_native())["control"] == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "rest_host", "expected"),
+    [
+        ("0.0.0.0", None, "reload"),
+        ("127.0.0.1", "::", "reload"),
+        ("127.0.0.1", None, "everything"),
+    ],
+)
+def test_a_model_server_opens_to_others_what_tensorflow_serving_does(
+    host: str, rest_host: str | None, expected: str
+) -> None:
+    listener = load_config({"host": host, "rest_port": 0}, {}).listener
+    told = dataclasses.replace(listener, rest_host=rest_host, takes_reloads=True)
+    assert told.permitted == expected

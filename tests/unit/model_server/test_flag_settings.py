@@ -36,7 +36,7 @@ def test_without_flags_it_is_as_there() -> None:
     listener, lifecycle = told.listener, told.lifecycle
     assert (listener.host, listener.port, listener.rest_port) == ("0.0.0.0", 8500, None)
     assert (listener.unix_socket, listener.tls.tls_certificate) == (None, None)
-    assert listener.takes_commands
+    assert listener.permitted == "reload"
     assert not listener.tensor_content
     assert (lifecycle.listen_when, lifecycle.max_load_retries) == ("loaded", 5)
     assert (lifecycle.load_retry_interval, lifecycle.poll_interval) == (60.0, 1.0)

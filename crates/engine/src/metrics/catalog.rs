@@ -112,7 +112,7 @@ pub const PHASE: &str = "phase";
 pub const STATE: &str = "state";
 /// What became of a request that was to be kept.
 pub const OUTCOME: &str = "outcome";
-/// A version's folder.
+/// A version's folder; of the many that come after the first 512, the one that its model is in.
 pub const PATH: &str = "path";
 /// The index of an I/O thread.
 pub const IO_THREAD: &str = "io_thread";

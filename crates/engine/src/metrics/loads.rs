@@ -1,15 +1,13 @@
 //! Loads of versions: seldom, so that a lock does no harm.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Most paths that are kept; each version of a model is one.
-const MOST_KEPT: usize = 512;
+use super::by_path::ByPath;
 
-/// The loads of each version's path.
+/// The loads of each version's path; where there were too many paths, of its folder.
 #[derive(Debug, Default)]
-pub struct Loads(Mutex<BTreeMap<String, LoadTotals>>);
+pub struct Loads(Mutex<ByPath<LoadTotals>>);
 
 /// The loads of one path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,10 +24,7 @@ impl Loads {
     /// Counts a load.
     pub fn record(&self, path: &str, succeeded: bool, took: Duration) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MOST_KEPT && !kept.contains_key(path) {
-            kept.pop_first();
-        }
-        let totals = kept.entry(path.to_owned()).or_default();
+        let totals = kept.of(path);
         if succeeded {
             totals.succeeded += 1;
             totals.took += took;
@@ -42,7 +37,7 @@ impl Loads {
     pub fn totals(&self) -> Vec<(String, LoadTotals)> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter()
-            .map(|(path, totals)| (path.clone(), *totals))
+            .map(|(path, totals)| (path.to_owned(), *totals))
             .collect()
     }
 }
@@ -51,7 +46,7 @@ impl Loads {
 mod tests {
     use std::time::Duration;
 
-    use super::{Loads, MOST_KEPT};
+    use super::Loads;
 
     #[test]
     fn loads_by_path() {
@@ -65,9 +60,5 @@ mod tests {
         assert_eq!(path, "/m/1");
         assert_eq!((totals.succeeded, totals.failed), (2, 1));
         assert_eq!(totals.took, Duration::from_millis(5));
-        for number in 0..2 * MOST_KEPT {
-            loads.record(&number.to_string(), true, Duration::ZERO);
-        }
-        assert_eq!(loads.totals().len(), MOST_KEPT);
     }
 }

@@ -18,6 +18,8 @@ pub use failures::FailureCounts;
 mod totals;
 pub use totals::{BatchTotals, HistogramTotals, SignatureTotals};
 
+mod by_path;
+
 mod loads;
 pub use loads::{LoadTotals, Loads};
 

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::by_path::ByPath;
+
 /// Upper bounds of the latencies' buckets, in microseconds, without the infinite one: those
 /// of TensorFlow Serving.
 pub const WARMUP_BUCKETS: usize = 33;
 
-/// Most pairs of path and status that are kept; the versions of a model are paths of their
-/// own, and there may be any number of them.
-const MOST_KEPT: usize = 512;
+/// Warm-ups by how they ended.
+type ByStatus = BTreeMap<&'static str, WarmupTotals>;
 
-/// Warm-ups by the version's path and how they ended.
+/// Warm-ups by the version's path (where there were too many paths, its folder) and how they
+/// ended.
 #[derive(Debug, Default)]
-pub struct Warmups(Mutex<BTreeMap<(String, &'static str), WarmupTotals>>);
+pub struct Warmups(Mutex<ByPath<ByStatus>>);
 
 /// The warm-ups of one path that ended alike.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,23 +34,22 @@ impl Warmups {
     /// Counts one; `status`: gRPC's name of its error, or `OK`.
     pub fn record(&self, path: &str, status: &'static str, took: Duration, records: u64) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let totals = kept.entry((path.to_owned(), status)).or_default();
+        let totals = kept.of(path).entry(status).or_default();
         let micros = took.as_secs_f64() * 1e6;
         totals.counts.resize(WARMUP_BUCKETS + 1, 0);
         let bucket = warmup_bounds().position(|bound| micros < bound);
         totals.counts[bucket.unwrap_or(WARMUP_BUCKETS)] += 1;
         totals.micros += micros;
         totals.records += records;
-        if kept.len() > MOST_KEPT {
-            kept.pop_first();
-        }
     }
 
     /// All of them: path, status and what was counted.
     pub fn totals(&self) -> Vec<(String, &'static str, WarmupTotals)> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = kept.iter();
-        all.map(|((path, status), totals)| (path.clone(), *status, totals.clone()))
+        let all = kept
+            .iter()
+            .flat_map(|(path, by_status)| by_status.iter().map(move |it| (path, it)));
+        all.map(|(path, (status, totals))| (path.to_owned(), *status, totals.clone()))
             .collect()
     }
 }
@@ -62,7 +63,7 @@ pub fn warmup_bounds() -> impl Iterator<Item = f64> {
 mod tests {
     use std::time::Duration;
 
-    use super::{MOST_KEPT, WARMUP_BUCKETS, Warmups};
+    use super::{WARMUP_BUCKETS, Warmups};
 
     #[test]
     fn they_are_counted_by_path_and_status() {
@@ -75,9 +76,5 @@ mod tests {
         let (path, status, ok) = &totals[1];
         assert_eq!((path.as_str(), *status, ok.records), ("/m/1", "OK", 7));
         assert_eq!((ok.counts[1], ok.counts[WARMUP_BUCKETS]), (1, 1));
-        for number in 0..2 * MOST_KEPT {
-            warmups.record(&number.to_string(), "OK", Duration::ZERO, 1);
-        }
-        assert_eq!(warmups.totals().len(), MOST_KEPT);
     }
 }

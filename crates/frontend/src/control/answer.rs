@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::{BufMut, Bytes};
-use engine::{Kind, ServeError};
+use engine::ServeError;
 use tokio::sync::oneshot;
 use wire::Sink;
 
@@ -26,7 +26,7 @@ pub(crate) fn answer(app: &Rc<App>, received: Received, method: &'static str) {
     } = received;
     let begin = || {
         let deadline = call.clock()?.deadline;
-        Ok((queue(app)?.push(method, message, false)?, deadline))
+        Ok((queue(app, method)?.push(method, message, false)?, deadline))
     };
     match begin() {
         Err(error) => responder.fail(&error),
@@ -36,15 +36,9 @@ pub(crate) fn answer(app: &Rc<App>, received: Received, method: &'static str) {
     }
 }
 
-/// The way to the control plane, if it is open to callers.
-pub(super) fn queue(app: &App) -> Result<&CommandQueue, ServeError> {
-    app.control.as_ref().ok_or_else(|| {
-        ServeError::new(
-            Kind::PermissionDenied,
-            "this server does not let its models be changed from outside; start it with \
-             --remote-control on to allow it",
-        )
-    })
+/// The way to the control plane, if callers may call this method.
+pub(super) fn queue<'a>(app: &'a App, method: &str) -> Result<&'a CommandQueue, ServeError> {
+    app.permitted.check(method).map(|()| &app.control)
 }
 
 /// Answers when the control plane does, unless the client goes away before.

@@ -48,11 +48,6 @@ impl Command {
         self.is_json
     }
 
-    /// Whether nobody waits for the answer any more.
-    pub fn is_abandoned(&self) -> bool {
-        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
-    }
-
     /// Answers it with its reply, encoded, or an error.
     pub fn finish(mut self, outcome: Result<Bytes, ServeError>) {
         self.send(outcome);

@@ -1,8 +1,11 @@
 //! The methods that the control plane answers.
 
+/// TensorFlow Serving's own.
+pub(super) const RELOAD_CONFIG: &str = "tensorflow.serving.ModelService/HandleReloadConfigRequest";
+
 /// Full names of the methods.
 const METHODS: [&str; 6] = [
-    "tensorflow.serving.ModelService/HandleReloadConfigRequest",
+    RELOAD_CONFIG,
     "tensorwire.ModelRepository/ListModels",
     "tensorwire.ModelRepository/LoadModel",
     "tensorwire.ModelRepository/UnloadModel",

@@ -4,14 +4,17 @@
 mod command;
 pub use command::Command;
 
+mod permitted;
+pub use permitted::Permitted;
+
 mod methods;
 pub(crate) use methods::method_at;
 
 mod queue;
-pub(crate) use queue::CommandQueue;
+pub(crate) use queue::{CommandQueue, MAX_BYTES};
 
 mod answer;
 pub(crate) use answer::answer;
 
 mod rest;
-pub(crate) use rest::{Verb, command};
+pub(crate) use rest::{Verb, check, command};

@@ -16,7 +16,7 @@ use super::command::Outcome;
 const MAX_WAITING: usize = 64;
 
 /// Largest command, bytes: a configuration of 100,000 models is smaller.
-const MAX_BYTES: usize = 16 << 20;
+pub(crate) const MAX_BYTES: usize = 16 << 20;
 
 /// Commands that nobody has taken yet. I/O threads lock it for a moment, for each command
 /// and for nothing else.

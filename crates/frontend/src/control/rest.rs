@@ -44,14 +44,8 @@ impl Verb {
     }
 }
 
-/// Has a command done and answers its reply, JSON. `body`: for a load the model's
-/// `ModelConfig`, whose name is the path's; for each but the configuration also `no_wait`.
-pub(crate) async fn command(
-    app: &App,
-    (verb, name): (Verb, &str),
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> Result<Bytes, ServeError> {
+/// Whether a command may be given so; to be asked before its body is read.
+pub(crate) fn check(app: &App, verb: Verb, headers: &HeaderMap) -> Result<(), ServeError> {
     // A page of any site can have the browser send this to a server on the user's machine.
     if headers.contains_key(header::ORIGIN) {
         return Err(ServeError::new(
@@ -59,8 +53,18 @@ pub(crate) async fn command(
             "models can't be changed from a web page (the request has the header Origin)",
         ));
     }
+    app.permitted.check(verb.method())
+}
+
+/// Has a command done and answers its reply, JSON. `body`: for a load the model's
+/// `ModelConfig`, whose name is the path's; for each but the configuration also `no_wait`.
+pub(crate) async fn command(
+    app: &App,
+    (verb, name): (Verb, &str),
+    body: &Bytes,
+) -> Result<Bytes, ServeError> {
     let request = request(verb, name, body)?;
-    let outcome = queue(app)?.push(verb.method(), request.into(), true)?;
+    let outcome = queue(app, verb.method())?.push(verb.method(), request.into(), true)?;
     stopped_or(app, outcome, pending()).await
 }
 
@@ -75,8 +79,7 @@ fn request(verb: Verb, name: &str, body: &[u8]) -> Result<String, ServeError> {
     }
     match verb {
         Verb::Load => {
-            let named = given.get("name").and_then(Value::as_str);
-            if named.is_some_and(|named| named != name) {
+            if given.get("name").is_some_and(|named| named != name) {
                 return Err(ServeError::invalid_argument(format!(
                     "the body is for a model {}, the path for {name}",
                     given["name"]
@@ -159,6 +162,11 @@ mod tests {
                 Verb::Load,
                 r#"{"name": "n"}"#,
                 "the body is for a model \"n\", the path for m",
+            ),
+            (
+                Verb::Load,
+                r#"{"name": 5}"#,
+                "the body is for a model 5, the path for m",
             ),
             (
                 Verb::Unload,

@@ -19,11 +19,12 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 /// for HEAD; its length is in the headers in any case.
 pub(crate) async fn answer(app: &App, head: &Parts) -> Response<Bytes> {
     let mut response = match (head.uri.path(), &head.method) {
-        ("/metrics", &Method::GET | &Method::HEAD) => metrics_page(app).await,
+        // First, as its operator chose the path: dashboards are there already.
         (path, method) if app.monitoring_path.as_deref() == Some(path) => match *method {
             Method::GET | Method::HEAD => monitoring_page(app).await,
             _ => not_allowed(path, method),
         },
+        ("/metrics", &Method::GET | &Method::HEAD) => metrics_page(app).await,
         ("/healthz", &Method::GET | &Method::HEAD) => health::alive(),
         ("/readyz", &Method::GET | &Method::HEAD) => health::ready(app),
         (path @ ("/metrics" | "/healthz" | "/readyz"), method) => not_allowed(path, method),

@@ -13,14 +13,16 @@ mod server;
 
 pub(crate) mod serving;
 
+mod turns;
+
 use std::sync::Arc;
 
 use prometheus::TextEncoder;
-use tokio::sync::Semaphore;
 
 use crate::app::Shared;
 use crate::traffic::Traffic;
 use family::Family;
+use turns::Turns;
 
 /// The content type of [`Metrics::text`].
 pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -28,9 +30,9 @@ pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 /// What can be asked for all metrics.
 pub(crate) struct Metrics {
     io_threads: Vec<Arc<Traffic>>,
-    /// One at a time: the text of many models takes milliseconds of a core, which a
-    /// hundred impatient collectors must not take from the requests.
-    turn: Semaphore,
+    /// The text of many models takes milliseconds of a core, which a hundred impatient
+    /// collectors must not take from the requests.
+    turns: Turns,
 }
 
 /// Why there is no text; a bug.
@@ -43,7 +45,7 @@ impl Metrics {
     pub(crate) fn new(io_threads: Vec<Arc<Traffic>>) -> Self {
         Self {
             io_threads,
-            turn: Semaphore::new(1),
+            turns: Turns::default(),
         }
     }
 
@@ -61,13 +63,9 @@ impl Metrics {
         server: Arc<Shared>,
         write: fn(&Shared) -> Option<String>,
     ) -> Result<String, Unwritten> {
-        let Ok(_turn) = server.metrics.turn.acquire().await else {
-            return Err(Unwritten);
-        };
         let gathered = Arc::clone(&server);
-        let text = tokio::task::spawn_blocking(move || write(&gathered));
-        let text = text.await.ok().flatten();
-        text.ok_or(Unwritten)
+        let text = server.metrics.turns.take(move || write(&gathered)).await;
+        text.flatten().ok_or(Unwritten)
     }
 }
 

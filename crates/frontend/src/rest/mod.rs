@@ -147,11 +147,15 @@ where
     B: Body<Data = Bytes>,
     B::Error: std::fmt::Display,
 {
-    let body = match body::read(&headers, body, app.max_message_bytes).await {
+    if let Err(error) = control::check(app, what.0, &headers) {
+        return status::failure(&error);
+    }
+    let limit = app.max_message_bytes.min(control::MAX_BYTES);
+    let body = match body::read(&headers, body, limit).await {
         Ok(body) => body,
         Err(unread) => return unread_page(app, &unread),
     };
-    match control::command(app, what, &headers, &body).await {
+    match control::command(app, what, &body).await {
         Ok(reply) => page::json(reply.into()),
         Err(error) => status::failure(&error),
     }

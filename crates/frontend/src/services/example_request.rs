@@ -27,7 +27,7 @@ pub(super) fn prepare(
     let index =
         Method::find_signature(&model, spec.signature_name).map_err(Refused::by(&model, None))?;
     let bind = |clock: Clock| {
-        let examples = serialized(&input, message, app.max_message_bytes)?;
+        let examples = serialized(&input, message, (1, app.max_message_bytes))?;
         ExampleCall::new((&model, index), method, examples, clock)
     };
     let bound = received.call.clock().and_then(bind);
@@ -44,14 +44,15 @@ pub(crate) fn decode(message: &Bytes, method: Method) -> Result<ExampleRequest<'
     examples::decode_request(message).map_err(|error| unreadable(name, &error))
 }
 
-/// The examples of a request, each as one encoded message.
+/// The examples of a request, each as one encoded message, for so many `tasks`; `most` is
+/// the largest request's size.
 pub(crate) fn serialized(
     input: &ExampleInput<'_>,
     message: &Bytes,
-    most: usize,
+    (tasks, most): (usize, usize),
 ) -> Result<Vec<Bytes>, ServeError> {
     input
-        .serialized(message, example_limit(message.len(), most))
+        .serialized(message, (tasks, example_limit(message.len(), most)))
         .map_err(|error| ServeError::resource_exhausted(error.to_string()))
 }
 

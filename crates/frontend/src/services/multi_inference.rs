@@ -71,7 +71,7 @@ pub(crate) fn calls(
         same_version(task)?;
         wanted.push(signature_of(model, task, &wanted)?);
     }
-    let examples = serialized(&request.input, message, most)?;
+    let examples = serialized(&request.input, message, (wanted.len(), most))?;
     let call = |(index, method)| ExampleCall::new((model, index), method, examples.clone(), clock);
     wanted.into_iter().map(call).collect()
 }

@@ -100,7 +100,11 @@ impl Part {
             state.write()
         });
         match written {
-            Ok(None) => drop(count.written(&ended, None, 0)),
+            Ok(None) => {
+                count.written(&ended, None, 0);
+                // If HTTP/2 would have woken this one, another has to ask it now.
+                state.wake();
+            }
             Ok(Some(mut frame)) => {
                 if let Some(name) = state.model.metrics.name() {
                     name.examples(self.reader.examples());
@@ -154,8 +158,13 @@ impl State {
 
     /// Has the others end; who is to be told, if nobody was.
     fn end(&mut self) -> Option<Responder> {
-        self.waiting.drain(..).for_each(Waker::wake);
+        self.wake();
         self.responder.take()
+    }
+
+    /// Has those look that wait for the client to go away.
+    fn wake(&mut self) {
+        self.waiting.drain(..).for_each(Waker::wake);
     }
 }
 

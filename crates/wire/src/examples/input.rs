@@ -85,13 +85,19 @@ impl<'a> ExampleInput<'a> {
 
     /// Each example as one encoded `tensorflow.Example`: views of `message`, which they
     /// came in; with a context its bytes and the example's, which is how protobuf merges
-    /// the two. They may take `limit` bytes of memory in all.
-    pub fn serialized(&self, message: &Bytes, limit: usize) -> Result<Vec<Bytes>, TooLarge> {
+    /// the two. They may take `limit` bytes of memory in all, with as many handles of each
+    /// as there are `tasks` that they go to.
+    pub fn serialized(
+        &self,
+        message: &Bytes,
+        (tasks, limit): (usize, usize),
+    ) -> Result<Vec<Bytes>, TooLarge> {
         let context: usize = self.context.iter().map(|piece| piece.len()).sum();
         let own: usize = self.examples.iter().map(|example| example.len()).sum();
         let count = self.examples.len();
-        let needed = context
-            .saturating_add(HANDLE_BYTES)
+        let needed = HANDLE_BYTES
+            .saturating_mul(tasks)
+            .saturating_add(context)
             .saturating_mul(count)
             .saturating_add(own);
         if needed > limit {

@@ -6,8 +6,8 @@ use prost::Message;
 use tensor::{DType, Shape, Tensor};
 
 use super::{
-    Classes, ExampleResult, Reply, ResultError, TaskReply, TooLarge, Values, decode_multi_request,
-    decode_request, write_multi_response,
+    Classes, ExampleResult, HANDLE_BYTES, Reply, ResultError, TaskReply, TooLarge, Values,
+    decode_multi_request, decode_request, write_multi_response,
 };
 use crate::predict::{ModelSpec, Version};
 use crate::proto::serving::input::Kind;
@@ -70,7 +70,7 @@ fn merged(input: Option<Input>) -> Vec<Example> {
 
 fn serialized(message: &Bytes) -> Vec<Example> {
     let request = decode_request(message).unwrap();
-    let examples = request.input.serialized(message, usize::MAX).unwrap();
+    let examples = request.input.serialized(message, (1, usize::MAX)).unwrap();
     assert_eq!(examples.len(), request.input.len());
     let decode = |example: Bytes| Example::decode(example).unwrap();
     examples.into_iter().map(decode).collect()
@@ -98,7 +98,7 @@ proptest! {
     fn random_bytes_end(bytes in any::<Vec<u8>>()) {
         let message = Bytes::from(bytes);
         if let Ok(request) = decode_request(&message) {
-            let _ = request.input.serialized(&message, 1 << 20);
+            let _ = request.input.serialized(&message, (1, 1 << 20));
         }
         let _ = decode_multi_request(&message);
     }
@@ -239,7 +239,7 @@ fn tasks_are_read_in_their_order() {
 fn examples_are_views_of_their_message() {
     let message = Bytes::from_static(&[18, 10, 10, 8, 10, 0, 10, 4, 1, 2, 3, 4]);
     let request = decode_request(&message).unwrap();
-    let examples = request.input.serialized(&message, 1000).unwrap();
+    let examples = request.input.serialized(&message, (1, 1000)).unwrap();
     assert_eq!(examples, [&[][..], &[1, 2, 3, 4]]);
     assert_eq!(examples[1].as_ptr(), message[8..].as_ptr());
 }
@@ -263,10 +263,15 @@ fn a_context_does_not_multiply_without_end() {
     };
     let message = Bytes::from(request.encode_to_vec());
     let input = decode_request(&message).unwrap().input;
-    let TooLarge { needed, .. } = input.serialized(&message, 1 << 20).unwrap_err();
+    let TooLarge { needed, .. } = input.serialized(&message, (1, 1 << 20)).unwrap_err();
     assert!(needed > 1 << 20);
-    assert!(input.serialized(&message, needed).is_ok());
-    assert!(input.serialized(&message, needed - 1).is_err());
+    assert!(input.serialized(&message, (1, needed)).is_ok());
+    assert!(input.serialized(&message, (1, needed - 1)).is_err());
+    // Each further task has a list of its own of what finds them.
+    let tasks = 9;
+    let more = input.serialized(&message, (tasks, needed)).unwrap_err();
+    assert_eq!(more.needed, needed + (tasks - 1) * 1000 * HANDLE_BYTES);
+    assert!(input.serialized(&message, (tasks, more.needed)).is_ok());
 }
 
 #[test]

@@ -1,0 +1,172 @@
+"""Commands that change the models, without a network: none holds up another."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tensorwire.config.lifecycle import LifecycleConfig
+from tensorwire.messages import message_type, new_message
+from tensorwire.repository import control as control_module
+from tensorwire.repository.control import SERVICE, Control, _keeping
+from tensorwire.repository.model_config import ModelConfig
+from tensorwire.repository.repository import Repository
+from tensorwire.repository.server_config import config_of, model_of
+from tensorwire.signature import ModelStatus
+
+from .doubles import Bench, ScriptedSource, model
+
+TIMEOUT = 20.0
+
+
+class Told:
+    """A command, and what it was answered."""
+
+    is_json = False
+
+    def __init__(self, method: str, **fields: object) -> None:
+        self.method = f"{SERVICE}/{method}"
+        request = new_message(f"tensorwire.{method}Request")
+        for name, value in fields.items():
+            setattr(request, name, value)
+        self.payload = request.SerializeToString()
+        self._reply = f"tensorwire.{method}Response"
+        self.code = self.text = ""
+        self.encoded = b""
+        self.ended = threading.Event()
+
+    def answer(self, payload: bytes) -> None:
+        self.code, self.encoded = "OK", payload
+        self.ended.set()
+
+    def fail(self, code: str, message: str) -> None:
+        self.code, self.text = code, message
+        self.ended.set()
+
+    def wait(self) -> "Told":
+        assert self.ended.wait(TIMEOUT), self.method
+        return self
+
+    @property
+    def reply(self) -> object:
+        return message_type(self._reply).FromString(self.encoded)
+
+
+class Plane:
+    """A control plane over a bench whose jobs are done by hand."""
+
+    def __init__(self) -> None:
+        self.bench = Bench()
+        self.repository = Repository([], LifecycleConfig())
+        self.repository.start(self.bench.reconciler, lasting=False)
+        self.control = Control(
+            lambda _seconds: None, self.repository, lambda name: ModelStatus(name, ())
+        )
+
+    def tell(self, method: str, **fields: object) -> Told:
+        told = Told(method, **fields)
+        self.control.hand_out(told)
+        return told
+
+
+@pytest.fixture
+def plane() -> Iterator[Plane]:
+    made = Plane()
+    yield made
+    made.control.stop()
+    made.repository.stop(TIMEOUT)
+
+
+def test_what_takes_for_ever_holds_up_nothing(plane: Plane) -> None:
+    """A store that does not answer, and a caller who tries again and again."""
+    plane.repository.put(model(ScriptedSource(1)))
+    assert plane.tell("ReloadModel", name="m", no_wait=True).wait().code == "OK"
+    waiting = [plane.tell("ReloadModel", name="m") for _ in range(200)]
+    listed = plane.tell("ListModels").wait()
+    assert [each.config.name for each in listed.reply.models] == ["m"]
+    assert plane.tell("GetConfig").wait().code == "OK"
+    assert plane.tell("UnloadModel", name="m", no_wait=True).wait().code == "OK"
+    assert plane.tell("UnloadModel", name="m").wait().code == "NOT_FOUND"
+    # Those who waited for the model are told that nothing more will come of it.
+    for each in waiting:
+        assert each.wait().code == "OK"
+
+
+def test_a_stop_answers_those_who_wait(plane: Plane) -> None:
+    plane.repository.put(model(ScriptedSource(1)))
+    waiting = [plane.tell("ReloadModel", name="m") for _ in range(5)]
+    plane.tell("GetConfig").wait()
+    assert not any(each.ended.is_set() for each in waiting)
+    plane.control.stop()
+    plane.repository.stop(TIMEOUT)
+    for each in waiting:
+        assert (each.wait().code, each.text) == ("UNAVAILABLE", "the server is stopping")
+
+
+def test_so_many_are_under_way_and_no_more(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_module, "MOST_UNDER_WAY", 3)
+    plane.repository.put(model(ScriptedSource(1)))
+    for _ in range(3):
+        plane.tell("ReloadModel", name="m")
+    refused = plane.tell("UnloadModel", name="m").wait()
+    assert refused.code == "RESOURCE_EXHAUSTED"
+    assert refused.text.startswith("3 requests to change or list the models are under way")
+    # There is room again when they are answered.
+    plane.repository.remove("m")
+    plane.bench.unload.do_all()
+
+
+@pytest.mark.parametrize("no_wait", [False, True])
+@pytest.mark.parametrize("method", ["ReloadModel", "UnloadModel"])
+def test_a_model_that_is_not_there(plane: Plane, method: str, no_wait: bool) -> None:
+    told = plane.tell(method, name="none", no_wait=no_wait).wait()
+    assert (told.code, told.text) == ("NOT_FOUND", "Could not find any versions of model none")
+
+
+def test_a_load_that_is_not_waited_for_is_shown(plane: Plane) -> None:
+    request = new_message("tensorwire.LoadModelRequest")
+    request.config.name, request.config.base_path = "new", "/models/new"
+    request.no_wait = True
+    told = Told("LoadModel")
+    told.payload = request.SerializeToString()
+    plane.control.hand_out(told)
+    assert told.wait().reply.model.config.base_path == "/models/new"
+
+
+def test_commands_are_taken_whatever_became_of_one(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Told("ListModels"), Told("ListModels")
+    left = [second, first]
+    control = Control(
+        lambda _seconds: left.pop() if left else None,
+        plane.repository,
+        lambda name: ModelStatus(name, ()),
+    )
+    hand_out = control.hand_out
+
+    def without_threads(command: Told) -> None:
+        if command is first:
+            raise RuntimeError("can't start new thread")
+        hand_out(command)
+
+    monkeypatch.setattr(control, "hand_out", without_threads)
+    control.start()
+    try:
+        assert second.wait().code == "OK"
+    finally:
+        control.stop()
+
+
+def test_what_is_secret_in_a_path_is_kept_and_not_shown() -> None:
+    signed = "https://me:secret@host/m.tar.gz?token=secret"
+    known = ModelConfig("m", signed, transition="resource", versions=10**12)
+    message = config_of(known)
+    assert "secret" not in str(message)
+    assert message.base_path == "https://host/m.tar.gz"
+    assert message.model_version_policy.latest.num_versions == 2**32 - 1
+    again = _keeping(model_of(message), {"m": known})
+    assert (again.path, again.transition) == (signed, "resource")
+    message.base_path = "https://host/other.tar.gz"
+    other = _keeping(model_of(message), {"m": known})
+    assert (other.path, other.transition) == ("https://host/other.tar.gz", None)
