@@ -28,6 +28,8 @@ mod unix_authority;
 mod lifetime;
 pub use lifetime::ConnectionOptions;
 
+mod under_way;
+
 mod connection;
 mod routes;
 

@@ -126,7 +126,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: std::fmt::Display,
 {
-    let body = match body::read(&headers, body, app.max_message_bytes).await {
+    let body = match body::read(app, &headers, body).await {
         Ok(body) => body,
         Err(unread) => return unread_page(app, &unread),
     };
@@ -146,7 +146,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: std::fmt::Display,
 {
-    let body = match body::read(&headers, body, app.max_message_bytes).await {
+    let body = match body::read(app, &headers, body).await {
         Ok(body) => body,
         Err(unread) => return HeldPage::free(unread_page(app, &unread)),
     };
