@@ -29,6 +29,7 @@ mod lifetime;
 pub use lifetime::ConnectionOptions;
 
 mod under_way;
+mod unsent;
 
 mod connection;
 mod routes;

@@ -10,14 +10,15 @@ use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::listen::Socket;
+use crate::unsent::until_stuck;
 
 /// One of the holders of a socket, which closes with the last of them.
 #[derive(Clone)]
@@ -27,6 +28,10 @@ struct Shared {
     stream: Stream,
     /// Reads that brought something; it wraps around.
     reads: AtomicUsize,
+    /// Writes that were taken; it wraps around.
+    writes: AtomicUsize,
+    /// The last attempt to write found no room.
+    waits: AtomicBool,
 }
 
 enum Stream {
@@ -54,6 +59,8 @@ impl SharedStream {
         Ok(Self(Arc::new(Shared {
             stream,
             reads: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+            waits: AtomicBool::new(false),
         })))
     }
 
@@ -67,19 +74,26 @@ impl SharedStream {
         self.0.reads.load(Ordering::Relaxed)
     }
 
+    /// Waits until the peer has long left no room for what is to be sent.
+    pub(crate) async fn abandoned(&self) {
+        let Shared { writes, waits, .. } = &*self.0;
+        until_stuck(|| {
+            let waits = waits.load(Ordering::Relaxed);
+            waits.then(|| writes.load(Ordering::Relaxed))
+        })
+        .await;
+    }
+
     /// Says that no more will be sent, and waits until the peer does the same; what it
     /// still sends is of no interest.
     pub(crate) async fn linger(&self) {
         let _ = self.shut_down();
-        let mut discarded = [0; 4096];
-        while either!(&self.0.stream, it => it.readable().await).is_ok() {
-            match either!(&self.0.stream, it => it.try_read(&mut discarded)) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_gone) => return,
-            }
-        }
+        let mut stream = self.clone();
+        // Small, since every connection has room for it from the beginning.
+        let mut discarded = [0; 1024];
+        // Read as any other stream is: after a number of reads this makes way, so that a
+        // peer that sends without end holds up neither its time limit nor its neighbours.
+        while stream.read(&mut discarded).await.is_ok_and(|read| read > 0) {}
     }
 
     /// Waits until the peer has closed its side, or the connection has broken. What the
@@ -111,13 +125,26 @@ impl SharedStream {
         mut write: impl FnMut(&Stream) -> Result<usize>,
     ) -> Poll<Result<usize>> {
         loop {
-            ready!(either!(&self.0.stream, it => it.poll_write_ready(context)))?;
+            let ready = either!(&self.0.stream, it => it.poll_write_ready(context));
+            self.0.waits.store(ready.is_pending(), Ordering::Relaxed);
+            ready!(ready)?;
             match write(&self.0.stream) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
+                written => {
+                    count(&self.0.writes);
+                    return Poll::Ready(written);
+                }
             }
         }
     }
+}
+
+/// One more. One thread counts: no need for one step.
+fn count(number: &AtomicUsize) {
+    number.store(
+        number.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
 }
 
 impl AsyncRead for SharedStream {
@@ -126,18 +153,14 @@ impl AsyncRead for SharedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        let Shared { stream, reads } = &*self.0;
+        let Shared { stream, reads, .. } = &*self.0;
         loop {
             ready!(either!(stream, it => it.poll_read_ready(context)))?;
             match either!(stream, it => it.try_read_buf(buffer)) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(_read) => {
-                    // One thread reads: no need to count in one step.
-                    reads.store(
-                        reads.load(Ordering::Relaxed).wrapping_add(1),
-                        Ordering::Relaxed,
-                    );
+                    count(reads);
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -175,5 +198,42 @@ impl AsyncWrite for SharedStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Result<()>> {
         Poll::Ready(self.shut_down())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::pin::pin;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::time::timeout;
+
+    use super::SharedStream;
+    use crate::listen::Socket;
+
+    #[tokio::test]
+    async fn a_peer_that_sends_without_end_does_not_keep_the_thread() {
+        let (mut peer, ours) = UnixStream::pair().unwrap();
+        for socket in [&peer, &ours] {
+            socket.set_nonblocking(true).unwrap();
+        }
+        // As much as the kernel holds.
+        while peer.write(&[0; 4096]).is_ok() {}
+        let mut stream = SharedStream::new(Socket::Unix(ours)).unwrap();
+        // Until the runtime knows of it.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        {
+            let mut lingering = pin!(stream.linger());
+            let polled = poll_fn(|context| Poll::Ready(lingering.as_mut().poll(context))).await;
+            assert!(polled.is_pending());
+        }
+        let mut rest = [0; 1];
+        let left = timeout(Duration::from_secs(5), stream.read(&mut rest)).await;
+        assert_eq!(left.expect("all was read in one turn").unwrap(), 1);
     }
 }

@@ -41,6 +41,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let watched = Rc::clone(&app);
+    let watched_socket = socket.clone();
     let service = service_fn(move |request| {
         let (app, socket) = (Rc::clone(&app), socket.clone());
         async move { Ok::<_, Infallible>(answer(&app, request, socket).await) }
@@ -56,8 +57,12 @@ where
     tokio::select! {
         ended = connection.as_mut() => return ended,
         () = finish(&watched) => connection.as_mut().graceful_shutdown(),
+        () = watched_socket.abandoned() => return Ok(()),
     }
-    connection.await
+    tokio::select! {
+        ended = connection => ended,
+        () = watched_socket.abandoned() => Ok(()),
+    }
 }
 
 async fn answer(
