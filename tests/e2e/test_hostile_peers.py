@@ -106,7 +106,9 @@ def test_messages_that_never_end_do_not_fill_the_memory(server: ServerProcess) -
 
 
 def test_the_same_over_rest(server: ServerProcess) -> None:
-    head = b"POST /v1/models/half_plus_two:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    head = (
+        b"POST /v1/models/half_plus_two:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    )
     with connect(server) as first, connect(server) as second:
         for each in (first, second):
             each.sendall(head % (1 << 30))
