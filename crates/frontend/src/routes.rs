@@ -33,7 +33,7 @@ pub(crate) fn route(
     if !is_grpc(&head.headers) {
         return match head.method {
             _ if rest::is_rest(head.uri.path()) => {
-                show_answer(app, head, body, counted(app, unsent, respond))
+                show_answer(app, head, body, counted(app, unsent, respond));
             }
             Method::GET | Method::HEAD => show_page(app, head, counted(app, unsent, respond)),
             _ => Responder::new(respond, None).refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE),
