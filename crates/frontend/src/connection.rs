@@ -23,6 +23,7 @@ use crate::http1;
 use crate::http1::sniff::{Protocol, SNIFF_LIMIT, sniff};
 use crate::lifetime::{Fate, Verdict, Watch};
 use crate::listen::{Arrival, Protocols};
+use crate::read_through::ReadThrough;
 use crate::rewound::Rewound;
 use crate::routes;
 use crate::shared_stream::SharedStream;
@@ -149,7 +150,7 @@ impl Client {
             // It is answered in plain HTTP, which TLS clients know for what it is.
             log::debug!("a client speaks TLS where there is none");
         }
-        let rewound = Rewound::new(first, stream);
+        let rewound = ReadThrough::new(stream, Rewound(first));
         match protocol {
             Protocol::Http2 => self.begin_http2(rewound).await,
             Protocol::Http1 => self.serve_http1(rewound).await,
@@ -167,7 +168,8 @@ impl Client {
 
     async fn begin_http2<S: Transport>(self, stream: S) -> Result<(), Broken> {
         if self.socket.is_unix() {
-            return Box::pin(self.serve_http2(UnixAuthority::new(stream))).await;
+            return Box::pin(self.serve_http2(ReadThrough::new(stream, UnixAuthority::new())))
+                .await;
         }
         self.serve_http2(stream).await
     }

@@ -21,6 +21,7 @@ mod drain;
 
 mod shared_stream;
 
+mod read_through;
 mod rewound;
 
 mod unix_authority;
