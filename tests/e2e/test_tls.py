@@ -386,6 +386,27 @@ def test_a_stop_answers_what_came_over_tls(models: Path, authority: Authority, s
     assert "cut off" not in process.stderr
 
 
+def test_a_stop_does_not_wait_for_who_agreed_and_says_nothing(
+    models: Path, authority: Authority, start
+) -> None:
+    process = start(*served(models), *authority.issue("quiet").arguments).wait_listening()
+    context = trusting(authority)
+    context.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection(("127.0.0.1", process.port), TIMEOUT_SECONDS) as connection,
+        context.wrap_socket(connection, server_hostname="localhost") as stream,
+    ):
+        assert stream.selected_alpn_protocol() == "h2"
+        # What it is greeted with shows that it is served.
+        stream.settimeout(TIMEOUT_SECONDS)
+        assert stream.recv(9)[3] == 4
+        process.wait_line("Call it with")
+        began = time.monotonic()
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 0
+        assert time.monotonic() - began < 2.5
+
+
 def test_files_that_cannot_be_used(
     models: Path, tmp_path: Path, authority: Authority, stranger: Authority
 ) -> None:
