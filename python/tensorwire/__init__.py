@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .errors import TensorWireError
     from .model import Model
     from .repository.model_config import ModelConfig
-    from .repository.source import ModelVersion, Source
+    from .repository.source import FetchWatcher, ModelVersion, Source
     from .server import Server, serve
     from .signature import ModelMetadata, ModelStatus, Signature, TensorSpec, VersionStatus
 
@@ -33,6 +33,7 @@ _HOMES = {
     "AsyncClient": "client",
     "Batching": "config",
     "Client": "client",
+    "FetchWatcher": "repository.source",
     "Keepalive": "client",
     "Model": "model",
     "ModelConfig": "repository.model_config",
@@ -55,6 +56,7 @@ __all__ = [
     "AsyncClient",
     "Batching",
     "Client",
+    "FetchWatcher",
     "Keepalive",
     "Model",
     "ModelConfig",

@@ -18,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::listen::Socket;
-use crate::unsent::until_stuck;
 
 /// One of the holders of a socket, which closes with the last of them.
 #[derive(Clone)]
@@ -28,10 +27,10 @@ struct Shared {
     stream: Stream,
     /// Reads that brought something; it wraps around.
     reads: AtomicUsize,
-    /// Writes that were taken; it wraps around.
+    /// The same for writes that took something.
     writes: AtomicUsize,
-    /// The last attempt to write found no room.
-    waits: AtomicBool,
+    /// Whether the last one took nothing.
+    is_blocked: AtomicBool,
 }
 
 enum Stream {
@@ -60,7 +59,7 @@ impl SharedStream {
             stream,
             reads: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
-            waits: AtomicBool::new(false),
+            is_blocked: AtomicBool::new(false),
         })))
     }
 
@@ -74,14 +73,12 @@ impl SharedStream {
         self.0.reads.load(Ordering::Relaxed)
     }
 
-    /// Waits until the peer has long left no room for what is to be sent.
-    pub(crate) async fn abandoned(&self) {
-        let Shared { writes, waits, .. } = &*self.0;
-        until_stuck(|| {
-            let waits = waits.load(Ordering::Relaxed);
-            waits.then(|| writes.load(Ordering::Relaxed))
-        })
-        .await;
+    /// How far it has come in sending.
+    pub(crate) fn sending(&self) -> Sending {
+        Sending {
+            writes: self.0.writes.load(Ordering::Relaxed),
+            is_blocked: self.0.is_blocked.load(Ordering::Relaxed),
+        }
     }
 
     /// Says that no more will be sent, and waits until the peer does the same; what it
@@ -126,12 +123,15 @@ impl SharedStream {
     ) -> Poll<Result<usize>> {
         loop {
             let ready = either!(&self.0.stream, it => it.poll_write_ready(context));
-            self.0.waits.store(ready.is_pending(), Ordering::Relaxed);
+            if ready.is_pending() {
+                self.0.is_blocked.store(true, Ordering::Relaxed);
+            }
             ready!(ready)?;
             match write(&self.0.stream) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 written => {
                     count(&self.0.writes);
+                    self.0.is_blocked.store(false, Ordering::Relaxed);
                     return Poll::Ready(written);
                 }
             }
@@ -139,12 +139,19 @@ impl SharedStream {
     }
 }
 
-/// One more. One thread counts: no need for one step.
-fn count(number: &AtomicUsize) {
-    number.store(
-        number.load(Ordering::Relaxed).wrapping_add(1),
-        Ordering::Relaxed,
-    );
+/// How far a connection has come in sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sending {
+    /// Changes whenever the peer has taken something.
+    pub(crate) writes: usize,
+    /// Whether more waits to be taken.
+    pub(crate) is_blocked: bool,
+}
+
+/// Counts what one thread alone does: no need to do it in one step.
+fn count(counter: &AtomicUsize) {
+    let next = counter.load(Ordering::Relaxed).wrapping_add(1);
+    counter.store(next, Ordering::Relaxed);
 }
 
 impl AsyncRead for SharedStream {

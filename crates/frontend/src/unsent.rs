@@ -46,7 +46,7 @@ impl Unsent {
 
 /// Waits until something has waited for [`UNSENT_LIMIT`] without a move. `moves`: a number
 /// that changes with each; `None`: nothing waits.
-pub(crate) async fn until_stuck(moves: impl Fn() -> Option<usize>) {
+async fn until_stuck(moves: impl Fn() -> Option<usize>) {
     let mut seen = None;
     let mut still = Duration::ZERO;
     while still < UNSENT_LIMIT {

@@ -69,7 +69,7 @@ def server_settings(
         if name == "batching":
             found[name] = batching_of(where, value)
         else:
-            found[name] = known[name].parse(_in_folder(path.parent, value), f"{where} {name}")
+            found[name] = known[name].parse(in_folder(path.parent, value), f"{where} {name}")
     return found
 
 
@@ -114,9 +114,10 @@ def _toml_reader() -> Any:
     )
 
 
-def _in_folder(folder: Path, value: Any) -> Any:
+def in_folder(folder: Path, value: Any) -> Any:
+    """With the folder before what begins with ./ or ../."""
     if isinstance(value, list):
-        return [_in_folder(folder, each) for each in value]
+        return [in_folder(folder, each) for each in value]
     if isinstance(value, str) and value.startswith(("./", "../")):
         return str((folder / value).absolute())
     return value

@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tensorwire.config.toml_file import batching_of, check_key, check_table, read_toml
+from tensorwire.config import RequestLog
+from tensorwire.config.recorded import WarmupConfig
+from tensorwire.config.toml_file import (
+    batching_of,
+    check_key,
+    check_table,
+    in_folder,
+    read_toml,
+)
 from tensorwire.errors import ConfigError
 
 from .model_config import ModelConfig
@@ -73,7 +81,19 @@ def _model(where: str, folder: Path, name: str, table: Any) -> ModelConfig:
             labels=table.get("labels", {}),
             transition=table.get("transition"),
             batching=batching,
-            options={key: table[key] for key in _OPTIONS if key in table},
+            options=_options(name, folder, table),
         )
     except ConfigError as error:
         raise ConfigError(f"{where} {error}") from None
+
+
+def _options(name: str, folder: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: dict(table[key]) for key in _OPTIONS if key in table}
+    logging = found.get("logging", {})
+    if "prefix" in logging:
+        logging["prefix"] = in_folder(folder, logging["prefix"])
+    # What can't be is told now, and not by versions that can't be loaded.
+    if (log := RequestLog.from_table(logging, name)) is not None:
+        log.check_folder()
+    WarmupConfig().of_model(found.get("warmup", {}), name)
+    return found
