@@ -30,6 +30,7 @@ ALONE = {
     "test_cancel_races",
     "test_deadlines_in_queue",
     "test_fairness",
+    "test_hostile_peers",
     "test_lifecycle",
     "test_limits",
     "test_listeners",

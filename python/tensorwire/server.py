@@ -277,12 +277,13 @@ class Server(ServedModels):
         self.config.request_logs.check_models(names)
 
     def _open_listener(self, engine: _core.Engine) -> None:
+        renewal = TlsRenewal(self.config.listener.tls)
         try:
             self._listener = _core.Server(engine, self.config.listener.to_native())
         except _core.NativeError as error:
             raise TensorWireError(str(error.args[1])) from error
-        self._renewal = TlsRenewal(self.config.listener.tls, self._listener)
-        self._renewal.start()
+        self._renewal = renewal
+        renewal.start(self._listener)
         if self.config.listener.permitted != "nothing":
             self._control = Control(self._listener.next_command, self._repository, self._status)
             self._control.start()

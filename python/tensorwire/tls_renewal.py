@@ -15,36 +15,40 @@ POLL_SECONDS = 2.0
 
 _log = logging.getLogger("tensorwire.tls")
 
-Stamps = tuple[tuple[int, int, int] | None, ...]
+Stamp = tuple[int, int, int, int]
+Stamps = tuple[Stamp | None, ...]
 
 
 class TlsRenewal:
     """A thread that looks at the files of a server's TLS settings, if it has any, and hands
     what changed to the core. What can't be used is warned of, and not taken."""
 
-    def __init__(self, config: TlsConfig, listener: _core.Server) -> None:
+    def __init__(self, config: TlsConfig) -> None:
+        """To be made before the files are read for the listener: what changes while they are
+        is a change."""
         self._config = config
-        self._listener = listener
         self._stopping = threading.Event()
         self._taken = self._stamps()
         self._seen = self._taken
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begins to look; does nothing where no file is given."""
+    def start(self, listener: _core.Server) -> None:
+        """Begins to look for it; does nothing where no file is given."""
         if any(self._taken) and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="tensorwire-tls", daemon=True)
+            self._thread = threading.Thread(
+                target=self._run, args=(listener,), name="tensorwire-tls", daemon=True
+            )
             self._thread.start()
 
     def stop(self) -> None:
         """Looks no more."""
         self._stopping.set()
 
-    def _run(self) -> None:
+    def _run(self, listener: _core.Server) -> None:
         while not self._stopping.wait(POLL_SECONDS):
-            self.look()
+            self.look(listener)
 
-    def look(self) -> None:
+    def look(self, listener: _core.Server) -> None:
         """Takes up what has changed and is whole: the same at two looks, since certificate
         and key are not written at once."""
         stamps = self._stamps()
@@ -55,7 +59,7 @@ class TlsRenewal:
         try:
             native = self._config.to_native()
             if native is not None:
-                self._listener.renew_tls(json.dumps(native))
+                listener.renew_tls(json.dumps(native))
         except ConfigError as error:
             _log.warning("the TLS files have changed and are not taken: %s", error)
         except _core.NativeError as error:
@@ -64,8 +68,8 @@ class TlsRenewal:
             _log.info("new connections get the renewed TLS certificate")
 
     def _stamps(self) -> Stamps:
-        """What changes when a file does; None: it is not there now."""
-        stamps: list[tuple[int, int, int] | None] = []
+        """What changes when a file does, or who may read it; None: it is not there now."""
+        stamps: list[Stamp | None] = []
         for pem in self._config.pems:
             if pem.path is None:
                 continue
@@ -74,5 +78,5 @@ class TlsRenewal:
             except OSError:
                 stamps.append(None)
             else:
-                stamps.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+                stamps.append((stat.st_ctime_ns, stat.st_mtime_ns, stat.st_size, stat.st_ino))
         return tuple(stamps)

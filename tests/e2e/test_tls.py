@@ -1,5 +1,6 @@
 """TLS: gRPC and HTTP over it, clients' certificates, renewal, and what goes wrong."""
 
+import contextlib
 import datetime
 import http.client
 import re
@@ -8,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -197,6 +199,50 @@ def test_clients_in_the_clear_are_told(secure: ServerProcess, authority: Authori
         client.predict("half_plus_two", [2.0])
 
 
+class LateNetwork:
+    """A way to a port that is blocked at first: nothing goes through the first connection."""
+
+    def __init__(self, port: int):
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            blocked, _ = self._listener.accept()
+            with blocked:
+                while True:
+                    client, _ = self._listener.accept()
+                    server = socket.create_connection(("127.0.0.1", self._port))
+                    for ends in ((client, server), (server, client)):
+                        threading.Thread(target=self._hand_on, args=ends, daemon=True).start()
+
+    def _hand_on(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError), source, target:
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def test_an_attempt_that_was_given_up_is_not_taken_up_again(
+    secure: ServerProcess, authority: Authority
+) -> None:
+    """Who calls later connects anew, and has all of the time for it."""
+    tls = tw.Tls(ca=authority.root)
+    with (
+        contextlib.closing(LateNetwork(secure.port)) as network,
+        tw.Client(network.address, tls=tls, retry=None, connect_timeout=1.0) as client,
+    ):
+        with pytest.raises(tw.errors.DeadlineExceededError):
+            client.predict("half_plus_two", [2.0], timeout=0.3)
+        time.sleep(1)
+        outputs = client.predict("half_plus_two", np.float32([2.0]), timeout=CLIENT_SECONDS)
+        assert outputs["y"].tolist() == [4.0]
+
+
 def test_a_silent_client_is_not_waited_for_by_others(secure: ServerProcess) -> None:
     with socket.create_connection(("127.0.0.1", secure.port), TIMEOUT_SECONDS):
         PredictionClient(secure.channel()).is_well()
@@ -340,6 +386,27 @@ def test_a_stop_answers_what_came_over_tls(models: Path, authority: Authority, s
     assert "cut off" not in process.stderr
 
 
+def test_a_stop_does_not_wait_for_who_agreed_and_says_nothing(
+    models: Path, authority: Authority, start
+) -> None:
+    process = start(*served(models), *authority.issue("quiet").arguments).wait_listening()
+    context = trusting(authority)
+    context.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection(("127.0.0.1", process.port), TIMEOUT_SECONDS) as connection,
+        context.wrap_socket(connection, server_hostname="localhost") as stream,
+    ):
+        assert stream.selected_alpn_protocol() == "h2"
+        # What it is greeted with shows that it is served.
+        stream.settimeout(TIMEOUT_SECONDS)
+        assert stream.recv(9)[3] == 4
+        process.wait_line("Call it with")
+        began = time.monotonic()
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 0
+        assert time.monotonic() - began < 2.5
+
+
 def test_files_that_cannot_be_used(
     models: Path, tmp_path: Path, authority: Authority, stranger: Authority
 ) -> None:
@@ -347,12 +414,17 @@ def test_files_that_cannot_be_used(
     encrypted = self_signed(tmp_path, encrypt=True)
     empty = tmp_path / "empty.pem"
     empty.touch()
+    # As variables have it whose line breaks were lost, the key in it too.
+    in_one_line = tmp_path / "one_line.pem"
+    both = good.key.read_text() + good.certificate.read_text()
+    in_one_line.write_text(both.replace("\n", ""))
     for certificate, key, words in [
         (empty, good.key, f"{empty} can't be used for TLS: there is no certificate in it"),
         (good.key, good.certificate, "certificate and key may be swapped"),
         (good.certificate, empty, f"{empty} can't be used for TLS: there is no private key"),
         (good.certificate, other.key, f"{other.key} can't be used for TLS: the key is not that"),
         (encrypted.certificate, encrypted.key, "the key in it is encrypted"),
+        (in_one_line, good.key, "it is no PEM text that can be read: a part of it is missing"),
         (tmp_path / "nowhere.pem", good.key, "there is no file"),
         (good.certificate, None, "tls_certificate is given without tls_key"),
     ]:
@@ -368,6 +440,7 @@ def test_files_that_cannot_be_used(
         assert done.returncode != 0
         assert words in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
+        assert len(done.stderr) < 1000
 
 
 def test_a_clients_files_that_cannot_be_used(tmp_path: Path, authority: Authority) -> None:

@@ -118,6 +118,20 @@ class Connection:
             self.h2.end_stream(stream)
             self.flush()
 
+    def offer(self, stream: int, data: bytes) -> Answer:
+        """Sends data until all is sent or the stream has ended; what was answered by then."""
+        answers = {stream: Answer()}
+        while data and not answers[stream].ended:
+            room = min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size)
+            if room == 0:
+                if not self._receive(answers):
+                    break
+                continue
+            self.h2.send_data(stream, data[:room])
+            data = data[room:]
+            self.flush()
+        return answers[stream]
+
     def answer(self, stream: int) -> Answer:
         """Waits for the end of a stream, however it comes."""
         answers = {stream: Answer()}

@@ -29,8 +29,16 @@ pub(crate) struct Connection {
 
 enum State {
     Idle,
-    Connecting(Attempt),
-    Open { link: Link, used: Instant },
+    Connecting {
+        attempt: Attempt,
+        /// How many wait for it. When all have given up, nobody drives it any more, and who
+        /// comes later must not take its time limit for theirs.
+        waiting: usize,
+    },
+    Open {
+        link: Link,
+        used: Instant,
+    },
 }
 
 impl Connection {
@@ -47,10 +55,13 @@ impl Connection {
         if let Some(link) = self.open_link().await {
             return Ok(link);
         }
-        let attempt = self.attempt();
-        let result = attempt.clone().await;
+        let waiter = Waiter {
+            attempt: self.attempt(),
+            connection: self,
+        };
+        let result = waiter.attempt.clone().await;
         let mut state = self.state();
-        if matches!(&*state, State::Connecting(present) if present.ptr_eq(&attempt)) {
+        if state.is_attempt(&waiter.attempt) {
             *state = match &result {
                 Ok(link) => State::open(link.clone()),
                 Err(_) => State::Idle,
@@ -67,7 +78,7 @@ impl Connection {
                 let before = std::mem::replace(used, now);
                 (link.clone(), now.duration_since(before) > UNWATCHED)
             }
-            State::Idle | State::Connecting(_) => return None,
+            State::Idle | State::Connecting { .. } => return None,
         };
         if unwatched {
             read_what_came().await;
@@ -86,8 +97,11 @@ impl Connection {
     /// The attempt under way, or a new one.
     fn attempt(&self) -> Attempt {
         let mut state = self.state();
-        let fresh = match &*state {
-            State::Connecting(attempt) => return attempt.clone(),
+        let fresh = match &mut *state {
+            State::Connecting { attempt, waiting } => {
+                *waiting += 1;
+                return attempt.clone();
+            }
             // Another call has connected since.
             State::Open { link, .. } => {
                 let link = link.clone();
@@ -100,13 +114,38 @@ impl Connection {
                     .shared()
             }
         };
-        *state = State::Connecting(fresh.clone());
+        *state = State::Connecting {
+            attempt: fresh.clone(),
+            waiting: 1,
+        };
         fresh
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Whole at all times: nothing is done under the lock that could panic half way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who waits for an attempt, until dropped.
+struct Waiter<'a> {
+    connection: &'a Connection,
+    attempt: Attempt,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut state = self.connection.state();
+        if !state.is_attempt(&self.attempt) {
+            // It has ended.
+            return;
+        }
+        if let State::Connecting { waiting, .. } = &mut *state {
+            *waiting -= 1;
+            if *waiting == 0 {
+                *state = State::Idle;
+            }
+        }
     }
 }
 
@@ -122,6 +161,10 @@ async fn read_what_came() {
 }
 
 impl State {
+    fn is_attempt(&self, attempt: &Attempt) -> bool {
+        matches!(self, Self::Connecting { attempt: present, .. } if present.ptr_eq(attempt))
+    }
+
     fn open(link: Link) -> Self {
         Self::Open {
             link,

@@ -185,12 +185,17 @@ fn is_root_at_the_end(error: &rustls::OtherError) -> bool {
     matches!(error, Some(webpki::Error::CaUsedAsEndEntity))
 }
 
+/// What is wrong with text whose sections have no end, or hold what is not base64.
+const BROKEN: &str = "it is no PEM text that can be read: a part of it is missing, or its line \
+                      breaks are";
+
 fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.text.as_bytes()).collect();
     match found {
         Ok(found) if found.is_empty() => Err(refuse_pem(pem, "there is no certificate in it")),
         Ok(found) => Ok(found),
-        Err(error) => Err(refuse_pem(pem, &format!("it can't be read: {error}"))),
+        // The library's words repeat what they could not read, which may be a key.
+        Err(_) => Err(refuse_pem(pem, BROKEN)),
     }
 }
 

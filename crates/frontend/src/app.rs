@@ -13,6 +13,7 @@ use crate::server::RestOptions;
 use crate::services::reflection::Descriptors;
 use crate::ticker::Ticker;
 use crate::traffic::Traffic;
+use crate::under_way::UnderWay;
 
 /// A server's state as one I/O thread sees it.
 pub(crate) struct App {
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) descriptors: Descriptors,
     /// Largest request message, bytes.
     pub(crate) max_message_bytes: usize,
+    /// What requests take that are still coming.
+    pub(crate) under_way: UnderWay,
     /// Whether replies carry `tensor_content` even where the caller did not ask.
     pub(crate) tensor_content: bool,
     /// How the REST API answers.

@@ -23,10 +23,12 @@ use crate::http1;
 use crate::http1::sniff::{Protocol, SNIFF_LIMIT, sniff};
 use crate::lifetime::{Fate, Verdict, Watch};
 use crate::listen::{Arrival, Protocols};
+use crate::read_through::ReadThrough;
 use crate::rewound::Rewound;
 use crate::routes;
 use crate::shared_stream::SharedStream;
 use crate::unix_authority::UnixAuthority;
+use crate::unsent::Unsent;
 
 /// Bytes a client may send ahead of us on one stream and on the whole connection:
 /// enough that a large tensor on a fast network does not wait for permission.
@@ -42,6 +44,11 @@ const HEADER_BYTES: u32 = 16 << 10;
 /// Refused requests whose body was still coming, over the life of a connection, after
 /// which it is closed. The count never falls, and a proxy's connection lives for days.
 const REFUSED_STREAMS: usize = 1 << 20;
+
+/// Requests that a client may have taken back before they were looked at: not fewer than
+/// the library's own limit, nor so many that taking back is a way to keep a thread busy.
+const LEAST_TAKEN_BACK: usize = 20;
+const MOST_TAKEN_BACK: usize = 1024;
 
 /// How long a client that speaks HTTP/2 may take to send its settings.
 const HELLO_LIMIT: Duration = Duration::from_secs(20);
@@ -143,7 +150,7 @@ impl Client {
             // It is answered in plain HTTP, which TLS clients know for what it is.
             log::debug!("a client speaks TLS where there is none");
         }
-        let rewound = Rewound::new(first, stream);
+        let rewound = ReadThrough::new(stream, Rewound(first));
         match protocol {
             Protocol::Http2 => self.begin_http2(rewound).await,
             Protocol::Http1 => self.serve_http1(rewound).await,
@@ -161,25 +168,35 @@ impl Client {
 
     async fn begin_http2<S: Transport>(self, stream: S) -> Result<(), Broken> {
         if self.socket.is_unix() {
-            return Box::pin(self.serve_http2(UnixAuthority::new(stream))).await;
+            return Box::pin(self.serve_http2(ReadThrough::new(stream, UnixAuthority::new())))
+                .await;
         }
         self.serve_http2(stream).await
     }
 
     async fn serve_http2<S: Transport>(self, stream: S) -> Result<(), Broken> {
         let streams = self.app.connections.max_concurrent_streams;
-        let Ok(connection) = timeout(HELLO_LIMIT, handshake(stream, streams)).await else {
+        let greeted = tokio::select! {
+            // What has arrived when the drain begins is still answered.
+            biased;
+            greeted = timeout(HELLO_LIMIT, handshake(stream, streams)) => greeted,
+            () = begun(self.app.drain.subscribe()) => return Ok(()),
+        };
+        let Ok(connection) = greeted else {
             return Ok(());
         };
         let mut connection = connection?;
         let pings = connection.ping_pong();
-        let watch = Watch::begin(&self.app, self.socket.clone(), pings);
+        let unsent = Rc::new(Unsent::default());
+        let stream = (self.socket.clone(), pings);
+        let watch = Watch::begin(&self.app, stream, Rc::clone(&unsent));
         let requests = Requests {
             http2: connection,
             accepted: Vec::new(),
             finishing: false,
             watches_quiet: self.app.connections.max_connection_idle.is_some(),
             protocols: self.protocols,
+            unsent,
         };
         let finished = requests.answer(&self.app, &watch.fate).await?;
         if finished {
@@ -209,13 +226,14 @@ fn handshake<S: Transport>(
     stream: S,
     max_concurrent_streams: u32,
 ) -> impl Future<Output = Result<Connection<S, Outgoing>, h2::Error>> {
+    let taken_back = (max_concurrent_streams as usize).clamp(LEAST_TAKEN_BACK, MOST_TAKEN_BACK);
     Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME_BYTES)
         .max_header_list_size(HEADER_BYTES)
         .max_concurrent_streams(max_concurrent_streams)
-        .max_pending_accept_reset_streams(max_concurrent_streams as usize)
+        .max_pending_accept_reset_streams(taken_back)
         .max_local_error_reset_streams(Some(REFUSED_STREAMS))
         .handshake(stream)
 }
@@ -233,6 +251,7 @@ struct Requests<S> {
     /// Whether it matters since when there are none.
     watches_quiet: bool,
     protocols: Protocols,
+    unsent: Rc<Unsent>,
 }
 
 impl<S: Transport> Requests<S> {
@@ -243,8 +262,8 @@ impl<S: Transport> Requests<S> {
             for (request, respond) in self.accepted.drain(..) {
                 // The connection's other requests outlive a panic in this one; its
                 // responder answers it.
-                let route =
-                    AssertUnwindSafe(|| routes::route(app, self.protocols, request, respond));
+                let place = (self.protocols, &self.unsent);
+                let route = AssertUnwindSafe(|| routes::route(app, place, request, respond));
                 if catch_unwind(route).is_err() {
                     log::error!("a request handler panicked");
                 }

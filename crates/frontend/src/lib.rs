@@ -21,12 +21,16 @@ mod drain;
 
 mod shared_stream;
 
+mod read_through;
 mod rewound;
 
 mod unix_authority;
 
 mod lifetime;
 pub use lifetime::ConnectionOptions;
+
+mod under_way;
+mod unsent;
 
 mod connection;
 mod routes;

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::app::App;
 use crate::drain::begun;
 use crate::shared_stream::SharedStream;
+use crate::unsent::Unsent;
 
 /// How many connections there may be, and how long each. Times are in seconds.
 #[derive(Clone, Debug, Deserialize)]
@@ -114,9 +115,20 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Begins to watch an HTTP/2 connection.
-    pub(crate) fn begin(app: &Rc<App>, stream: SharedStream, pings: Option<PingPong>) -> Self {
+    pub(crate) fn begin(
+        app: &Rc<App>,
+        (stream, pings): (SharedStream, Option<PingPong>),
+        unsent: Rc<Unsent>,
+    ) -> Self {
         let fate = Rc::new(Fate::new());
-        let task = tokio::task::spawn_local(watch(Rc::clone(&fate), Rc::clone(app), stream, pings));
+        let (fated, app) = (Rc::clone(&fate), Rc::clone(app));
+        let task = tokio::task::spawn_local(async move {
+            tokio::select! {
+                () = watch(&fated, &app, stream, pings) => {}
+                () = unsent.abandoned() => log::debug!("a client has stopped reading"),
+            }
+            fated.decide(Verdict::Cut);
+        });
         Self { fate, task }
     }
 }
@@ -127,7 +139,7 @@ impl Drop for Watch {
     }
 }
 
-async fn watch(fate: Rc<Fate>, app: Rc<App>, stream: SharedStream, pings: Option<PingPong>) {
+async fn watch(fate: &Fate, app: &App, stream: SharedStream, pings: Option<PingPong>) {
     let options = &app.connections;
     let end = async {
         tokio::select! {
@@ -135,7 +147,7 @@ async fn watch(fate: Rc<Fate>, app: Rc<App>, stream: SharedStream, pings: Option
                 fate.decide(Verdict::Finish);
                 pending::<()>().await;
             }
-            () = idle(&fate, options.max_connection_idle) => {
+            () = idle(fate, options.max_connection_idle) => {
                 fate.decide(Verdict::Finish);
                 pending::<()>().await;
             }
@@ -157,7 +169,6 @@ async fn watch(fate: Rc<Fate>, app: Rc<App>, stream: SharedStream, pings: Option
         () = end => {}
         () = silent => log::debug!("a client answered no ping; its connection is closed"),
     }
-    fate.decide(Verdict::Cut);
 }
 
 /// Why a connection should take no new requests.

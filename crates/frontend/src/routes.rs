@@ -20,19 +20,22 @@ use crate::services::{
     classify, health, inference, metadata, model_status, multi_inference, predict, reflection,
     regress, text,
 };
+use crate::unsent::Unsent;
 
 /// Answers any request, now or when its message has come and its model has run.
 pub(crate) fn route(
     app: &Rc<App>,
-    protocols: Protocols,
+    (protocols, unsent): (Protocols, &Rc<Unsent>),
     request: Request<RecvStream>,
     respond: SendResponse<Outgoing>,
 ) {
     let (head, body) = request.into_parts();
     if !is_grpc(&head.headers) {
         return match head.method {
-            _ if rest::is_rest(head.uri.path()) => show_answer(app, head, body, respond),
-            Method::GET | Method::HEAD => show_page(app, head, respond),
+            _ if rest::is_rest(head.uri.path()) => {
+                show_answer(app, head, body, counted(app, unsent, respond));
+            }
+            Method::GET | Method::HEAD => show_page(app, head, counted(app, unsent, respond)),
             _ => Responder::new(respond, None).refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         };
     }
@@ -44,33 +47,41 @@ pub(crate) fn route(
     if head.method != Method::POST {
         return Responder::new(respond, None).refuse(StatusCode::METHOD_NOT_ALLOWED);
     }
-    let exchange = |respond, in_flight| Exchange {
+    let exchange = |responder| Exchange {
         call: Call::new(head.headers),
         body: RequestBody::new(body),
-        responder: Responder::new(respond, in_flight),
+        responder,
     };
     match head.uri.path() {
         // These may go on for as long as a client likes: no stop waits for them.
         "/grpc.health.v1.Health/Watch" => {
-            grpc::streaming(app, exchange(respond, None), health::watch);
+            grpc::streaming(app, exchange(Responder::new(respond, None)), health::watch);
         }
         // The two versions differ in nothing but their name.
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
         | "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => {
             let limit = app.max_message_bytes.min(reflection::MAX_REQUEST_BYTES);
-            grpc::conversation(app, exchange(respond, None), limit, reflection::answer);
+            grpc::conversation(
+                app,
+                exchange(Responder::new(respond, None)),
+                limit,
+                reflection::answer,
+            );
         }
         path => {
-            let in_flight = app.traffic.begin_request();
-            unary(app, path, exchange(respond, Some(in_flight)));
+            unary(app, path, exchange(counted(app, unsent, respond)));
         }
     }
 }
 
+/// The right to answer a request that a stop waits for, and whose reply has to be read.
+fn counted(app: &App, unsent: &Rc<Unsent>, respond: SendResponse<Outgoing>) -> Responder {
+    Responder::new(respond, Some(app.traffic.begin_request())).among(unsent)
+}
+
 /// Answers a request for a page, as over HTTP/1.1, unless the client gives up before: one
 /// that asks and resets all the time must not have a thousand pages made.
-fn show_page(app: &Rc<App>, head: Parts, respond: SendResponse<Outgoing>) {
-    let mut responder = Responder::new(respond, Some(app.traffic.begin_request()));
+fn show_page(app: &Rc<App>, head: Parts, mut responder: Responder) {
     let app = Rc::clone(app);
     tokio::task::spawn_local(async move {
         let page = tokio::select! {
@@ -83,8 +94,7 @@ fn show_page(app: &Rc<App>, head: Parts, respond: SendResponse<Outgoing>) {
 }
 
 /// Answers a request of the REST API, unless the client gives up before.
-fn show_answer(app: &Rc<App>, head: Parts, body: RecvStream, respond: SendResponse<Outgoing>) {
-    let mut responder = Responder::new(respond, Some(app.traffic.begin_request()));
+fn show_answer(app: &Rc<App>, head: Parts, body: RecvStream, mut responder: Responder) {
     let app = Rc::clone(app);
     tokio::task::spawn_local(async move {
         let answer = rest::answer(&app, head, RequestBody::new(body), None);

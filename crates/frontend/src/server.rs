@@ -19,6 +19,7 @@ use crate::listen::{
 use crate::metrics::Metrics;
 use crate::services::reflection::Descriptors;
 use crate::traffic::Traffic;
+use crate::under_way::UnderWay;
 
 /// When there is nothing more to send, how long clients may still take to agree to the
 /// end of their connection: those that have not by then are gone without a word.
@@ -116,6 +117,7 @@ impl Server {
         };
         let traffic: Vec<Arc<Traffic>> = (0..count).map(|_| Arc::default()).collect();
         let shared = Arc::new(Shared {
+            under_way: UnderWay::new(engine.options.limits.bytes),
             engine,
             drain: Drain::new(),
             metrics: Metrics::new(traffic.clone()),

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::listen::Socket;
@@ -85,15 +85,12 @@ impl SharedStream {
     /// still sends is of no interest.
     pub(crate) async fn linger(&self) {
         let _ = self.shut_down();
-        let mut discarded = [0; 4096];
-        while either!(&self.0.stream, it => it.readable().await).is_ok() {
-            match either!(&self.0.stream, it => it.try_read(&mut discarded)) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_gone) => return,
-            }
-        }
+        let mut stream = self.clone();
+        // Small, since every connection has room for it from the beginning.
+        let mut discarded = [0; 1024];
+        // Read as any other stream is: after a number of reads this makes way, so that a
+        // peer that sends without end holds up neither its time limit nor its neighbours.
+        while stream.read(&mut discarded).await.is_ok_and(|read| read > 0) {}
     }
 
     /// Waits until the peer has closed its side, or the connection has broken. What the
@@ -208,5 +205,42 @@ impl AsyncWrite for SharedStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Result<()>> {
         Poll::Ready(self.shut_down())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::pin::pin;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::time::timeout;
+
+    use super::SharedStream;
+    use crate::listen::Socket;
+
+    #[tokio::test]
+    async fn a_peer_that_sends_without_end_does_not_keep_the_thread() {
+        let (mut peer, ours) = UnixStream::pair().unwrap();
+        for socket in [&peer, &ours] {
+            socket.set_nonblocking(true).unwrap();
+        }
+        // As much as the kernel holds.
+        while peer.write(&[0; 4096]).is_ok() {}
+        let mut stream = SharedStream::new(Socket::Unix(ours)).unwrap();
+        // Until the runtime knows of it.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        {
+            let mut lingering = pin!(stream.linger());
+            let polled = poll_fn(|context| Poll::Ready(lingering.as_mut().poll(context))).await;
+            assert!(polled.is_pending());
+        }
+        let mut rest = [0; 1];
+        let left = timeout(Duration::from_secs(5), stream.read(&mut rest)).await;
+        assert_eq!(left.expect("all was read in one turn").unwrap(), 1);
     }
 }

@@ -5,12 +5,14 @@
 //! that neither frames nor header tables change their size.
 
 use std::future::Future;
-use std::io::{IoSlice, Result};
-use std::pin::{Pin, pin};
+use std::io::Result;
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+
+use crate::read_through::Reading;
 
 /// What every HTTP/2 client sends ahead of its frames, in bytes.
 const PREFACE_BYTES: usize = 24;
@@ -30,9 +32,9 @@ const READ_BYTES: usize = 32 << 10;
 const AUTHORITY_INDEX: usize = 1;
 const AUTHORITY: &[u8] = b":authority";
 
-/// An HTTP/2 connection over a Unix socket, as the HTTP library can take it.
-pub(crate) struct UnixAuthority<S> {
-    stream: S,
+/// What an HTTP/2 connection over a Unix socket is read through, for the HTTP library to
+/// take it.
+pub(crate) struct UnixAuthority {
     held: BytesMut,
     /// Bytes at the beginning of `held` that have been looked at.
     ready: usize,
@@ -40,11 +42,10 @@ pub(crate) struct UnixAuthority<S> {
     passing: usize,
 }
 
-impl<S> UnixAuthority<S> {
-    /// Over a stream whose preface is yet to be read.
-    pub(crate) fn new(stream: S) -> Self {
+impl UnixAuthority {
+    /// For a stream whose preface is yet to be read.
+    pub(crate) fn new() -> Self {
         Self {
-            stream,
             held: BytesMut::new(),
             ready: 0,
             passing: PREFACE_BYTES,
@@ -172,58 +173,28 @@ impl Block<'_> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for UnixAuthority<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+impl Reading for UnixAuthority {
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        let this = &mut *self;
-        while this.ready == 0 {
-            this.held.reserve(READ_BYTES);
-            let read = pin!(this.stream.read_buf(&mut this.held)).poll(context);
+        while self.ready == 0 {
+            self.held.reserve(READ_BYTES);
+            let read = pin!(stream.read_buf(&mut self.held)).poll(context);
             if ready!(read)? == 0 {
                 // What is left of a frame that never became whole.
-                this.ready = this.held.len();
+                self.ready = self.held.len();
                 break;
             }
-            this.look();
+            self.look();
         }
-        let count = this.ready.min(buffer.remaining());
-        buffer.put_slice(&this.held[..count]);
-        this.held.advance(count);
-        this.ready -= count;
+        let count = self.ready.min(buffer.remaining());
+        buffer.put_slice(&self.held[..count]);
+        self.held.advance(count);
+        self.ready -= count;
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for UnixAuthority<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
@@ -232,6 +203,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::{PREFACE_BYTES, UnixAuthority};
+    use crate::read_through::ReadThrough;
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -254,7 +226,7 @@ mod tests {
         };
         let receive = async move {
             let mut all = Vec::new();
-            UnixAuthority::new(server)
+            ReadThrough::new(server, UnixAuthority::new())
                 .read_to_end(&mut all)
                 .await
                 .unwrap();

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tensorwire.errors import ConfigError
-from tensorwire.pem import Pem, PemSource
+from tensorwire.pem import NoPemError, Pem, PemSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +60,7 @@ class Tls:
 def _pem(name: str, given: PemSource) -> Pem:
     try:
         return Pem.parse(given)
+    except NoPemError as error:
+        raise ConfigError(f"Tls.{name} can't be used: {error}") from None
     except ValueError as error:
         raise ConfigError(f"Tls.{name} can't be {given!r}: {error}") from None

@@ -113,6 +113,13 @@ class ListenerConfig:
             raise ConfigError(
                 f"port and rest_port can't both be {self.port}; REST is answered on port too"
             )
+        spoken = [kind for kind in self.kinds if self.tls.is_on(kind)]
+        if self.tls.tls_certificate is not None and not spoken:
+            raise ConfigError(
+                "tls_certificate is given, and TLS would be spoken nowhere: tls_on is "
+                f"{','.join(self.tls.tls_on) or 'empty'}, and the server listens on "
+                f"{', '.join(self.kinds)}"
+            )
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensorwire.errors import ConfigError
+from tensorwire.pem import NoPemError
 
 
 def setting(
@@ -69,6 +70,8 @@ class Setting:
         """The value as the tree has it; else a ConfigError that names `source`."""
         try:
             return self.field.metadata["parse"](value)
+        except NoPemError as error:
+            raise ConfigError(f"{source} can't be used: {error}") from None
         except (ValueError, TypeError) as error:
             shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
             raise ConfigError(f"{source} can't be {str(shown)!r}: {error}") from None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import ssl
+from pathlib import Path
 from typing import Any
 
 from tensorwire.config import MAX_MESSAGE_BYTES
@@ -109,7 +111,12 @@ def _pem(config: Any, field: str) -> Pem:
 
 def _system_roots() -> Pem:
     """What gRPC takes where a file says nothing: the machine's roots."""
-    found = ssl.create_default_context().get_ca_certs(binary_form=True)
+    context = ssl.create_default_context()
+    # Those in a folder, as Debian has them alone, it would read when it needs them.
+    for file in sorted(Path(ssl.get_default_verify_paths().capath or "/nowhere").glob("*.[0-9]")):
+        with contextlib.suppress(OSError):
+            context.load_verify_locations(file)
+    found = context.get_ca_certs(binary_form=True)
     if not found:
         raise invalid(
             "--ssl_config_file: it has client_verify without custom_ca, and this machine has "

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tensorwire import Batching
 from tensorwire.config import MAX_MESSAGE_BYTES, ServeConfig
@@ -250,6 +251,23 @@ def test_ssl(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     status, text = refusal(BASE, *flags)
     assert (status, "/secrets" in text) == ("INVALID_ARGUMENT", False)
     assert "server_cert is not PEM text; it has to hold the text itself" in text
+
+
+def test_roots_that_a_machine_has_in_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = trustme.CA().cert_pem.bytes().decode()
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    (folder / "0a1b2c3d.0").write_text(root)
+    (folder / "1a1b2c3d.0").write_text("broken")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+    file = tmp_path / "ssl.txt"
+    file.write_text(f'server_key: "{PEM}" server_cert: "{PEM}" client_verify: true')
+    roots = config(f"--ssl_config_file={file}").listener.tls.tls_client_ca
+    assert roots is not None
+    assert roots.given.split() == root.split()
 
 
 def test_alts_is_refused_and_never_served_in_the_clear(tmp_path: Path) -> None:

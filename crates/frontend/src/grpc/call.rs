@@ -36,11 +36,16 @@ impl Call {
     pub(crate) fn clock(&self) -> Result<Clock, ServeError> {
         Ok(Clock {
             arrived: self.whole,
-            deadline: self.deadline()?,
+            deadline: self.stated_deadline()?,
         })
     }
 
-    fn deadline(&self) -> Result<Option<Instant>, ServeError> {
+    /// When the caller stops waiting, if it says so in a way that can be understood.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.stated_deadline().ok().flatten()
+    }
+
+    fn stated_deadline(&self) -> Result<Option<Instant>, ServeError> {
         let Some(value) = self.headers.get(TIMEOUT) else {
             return Ok(None);
         };

@@ -1,12 +1,14 @@
 //! The frame around each method: message in, reply or error out.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::Bytes;
-use engine::ServeError;
+use engine::{ServeError, expired};
 use tokio::sync::mpsc;
+use tokio::time::sleep_until;
 
 use super::Call;
 use super::body::RequestBody;
@@ -16,6 +18,7 @@ use super::message_stream::MessageStream;
 use super::reply::{Frame, Replies, Responder};
 use crate::app::App;
 use crate::drain::begun;
+use crate::under_way::Coming;
 
 /// A call as it came in.
 pub(crate) struct Exchange {
@@ -67,13 +70,42 @@ pub(crate) fn receive(
     }
     let app = Rc::clone(app);
     tokio::task::spawn_local(async move {
-        let message = poll_fn(|context| reader.poll(context)).await;
+        let mut coming = app.under_way.begin();
+        let message = rest_of(&mut reader, call.deadline(), &mut coming).await;
         call.whole_now();
         // The reader stays until the call is answered or queued: an answer that comes
         // before the body's end must not look like a broken stream.
         hand_over(&app, (call, message, responder), then);
         drop(reader);
+        drop(coming);
     });
+}
+
+/// Waits for the rest of a message, though neither past the call's deadline nor for one of
+/// which nothing more comes.
+async fn rest_of(
+    reader: &mut MessageReader,
+    deadline: Option<Instant>,
+    coming: &mut Coming<'_>,
+) -> Result<Bytes, ServeError> {
+    let whole = poll_fn(|context| {
+        if let Poll::Ready(message) = reader.poll(context) {
+            return Poll::Ready(message);
+        }
+        coming.hold(reader.length())?;
+        coming.poll_silence(context).map(Err)
+    });
+    let too_late = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline.into()).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        message = whole => message,
+        () = too_late => Err(expired()),
+    }
 }
 
 fn hand_over(
@@ -172,4 +204,49 @@ pub(crate) fn decode<M: prost::Message + Default>(
     M::decode(message).map_err(|error| {
         ServeError::internal(format!("cannot parse the request as {name}: {error}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use engine::Kind;
+    use http::Request;
+    use tokio::time::Instant;
+
+    use super::rest_of;
+    use crate::grpc::body::RequestBody;
+    use crate::grpc::compression::Compression;
+    use crate::grpc::message::MessageReader;
+    use crate::under_way::UnderWay;
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_message_is_not_waited_for_for_ever() {
+        let (client, server) = tokio::io::duplex(1 << 16);
+        let (mut sender, connection) = h2::client::handshake(client).await.unwrap();
+        tokio::spawn(connection);
+        let mut server = h2::server::handshake(server).await.unwrap();
+        let request = Request::post("http://x/").body(()).unwrap();
+        let (_reply, mut body) = sender.send_request(request, false).unwrap();
+        body.send_data(Bytes::from_static(b"\0\0\0\0\x09abc"), false)
+            .unwrap();
+        let (request, _respond) = server.accept().await.unwrap().unwrap();
+        tokio::spawn(async move { while server.accept().await.is_some() {} });
+        let body = RequestBody::new(request.into_body());
+        let mut reader = MessageReader::new(body, Compression::Identity, 100);
+        let under_way = UnderWay::new(0);
+        let mut coming = under_way.begin();
+
+        let begun = Instant::now();
+        let deadline = Some(begun.into_std() + Duration::from_secs(2));
+        let late = rest_of(&mut reader, deadline, &mut coming).await;
+        assert_eq!(late.unwrap_err().kind(), Kind::DeadlineExceeded);
+        assert!(begun.elapsed() < Duration::from_secs(3));
+
+        let silent = rest_of(&mut reader, None, &mut coming).await.unwrap_err();
+        assert_eq!(silent.kind(), Kind::Cancelled);
+        assert_eq!(silent.message(), "nothing of the request came for 75 s");
+        assert_eq!(reader.length(), 8);
+    }
 }

@@ -47,6 +47,11 @@ impl MessageReader {
         Poll::Ready(self.finish())
     }
 
+    /// Bytes of it that have come.
+    pub(super) fn length(&self) -> usize {
+        self.received.bytes().len()
+    }
+
     fn finish(&mut self) -> Result<Bytes, ServeError> {
         let (compressed, message) = std::mem::take(&mut self.received).message()?;
         if compressed {

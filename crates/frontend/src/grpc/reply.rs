@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::IoSlice;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BufMut, Bytes};
@@ -16,6 +17,7 @@ use wire::{Segments, Sink};
 use super::message::PREFIX;
 use super::{compression, server_timing, status};
 use crate::traffic::InFlight;
+use crate::unsent::{OnItsWay, Unsent};
 
 /// One message with its prefix, written once; what is large in it stays where it is.
 pub(crate) struct Frame {
@@ -71,6 +73,7 @@ impl Frame {
 /// Bytes on their way out, which count as in flight until HTTP/2 has sent the last of
 /// them: long after they were handed over, if the client reads slowly.
 pub(crate) struct Outgoing {
+    on_its_way: Option<OnItsWay>,
     pieces: SmallVec<[Bytes; 2]>,
     /// The first that is still to be sent.
     next: usize,
@@ -83,6 +86,7 @@ pub(crate) struct Outgoing {
 pub(crate) struct Hold {
     _in_flight: Option<InFlight>,
     permit: Option<Permit>,
+    unsent: Option<Rc<Unsent>>,
 }
 
 impl Outgoing {
@@ -96,6 +100,7 @@ impl Outgoing {
 
     fn of(pieces: SmallVec<[Bytes; 2]>, hold: Hold) -> Self {
         Self {
+            on_its_way: hold.unsent.as_ref().map(Unsent::begin),
             remaining: pieces.iter().map(Bytes::len).sum(),
             pieces,
             next: 0,
@@ -124,6 +129,9 @@ impl Buf for Outgoing {
 
     fn advance(&mut self, mut count: usize) {
         self.remaining -= count;
+        if let Some(reply) = &self.on_its_way {
+            reply.moved();
+        }
         while let Some(piece) = self.pieces.get_mut(self.next) {
             if count < piece.len() {
                 return piece.advance(count);
@@ -155,8 +163,15 @@ impl Responder {
             hold: Hold {
                 _in_flight: in_flight,
                 permit: None,
+                unsent: None,
             },
         }
+    }
+
+    /// The same for a request whose reply counts among those of its connection.
+    pub(crate) fn among(mut self, unsent: &Rc<Unsent>) -> Self {
+        self.hold.unsent = Some(Rc::clone(unsent));
+        self
     }
 
     /// Whether the client has gone away or given up.

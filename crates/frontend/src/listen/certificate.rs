@@ -14,12 +14,15 @@ use super::tls::TlsError;
 /// A certificate's validity is warned of when it ends within this time.
 const SOON: Duration = Duration::from_hours(24);
 
+/// What is wrong with text whose sections have no end, or hold what is not base64.
+const BROKEN: &str = "it is no PEM text that can be read: a part of it is missing, or its line \
+                      breaks are";
+
 /// The certificates in a file, at least one.
 pub(super) fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.text.as_bytes()).collect();
-    let found = found.map_err(|error| {
-        TlsError::new(pem, format!("it is not PEM text that can be read: {error}"))
-    })?;
+    // The library's words repeat what they could not read, which may be a key.
+    let found = found.map_err(|_| TlsError::new(pem, BROKEN))?;
     if found.is_empty() {
         let also = if pem.text.contains("PRIVATE KEY-----") {
             ", but a private key: certificate and key may be swapped"

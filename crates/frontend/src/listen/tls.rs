@@ -52,7 +52,8 @@ fn identity(options: &TlsOptions, provider: &CryptoProvider) -> Result<Certified
     let chain = certificates(&options.certificate)?;
     let key = private_key(&options.key)?;
     let key = provider.key_provider.load_private_key(key).map_err(|_| {
-        let why = "its key is of a kind that is not known; RSA, ECDSA and Ed25519 are";
+        let why = "its key is of a kind that is not taken; RSA from 2048 bits, ECDSA on P-256 or \
+                   P-384, and Ed25519 are";
         TlsError::new(&options.key, why)
     })?;
     warn_of_validity(&options.certificate, &chain[0]);

@@ -3,21 +3,18 @@
 
 use std::fmt::Display;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::pin::pin;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use engine::{Kind, ServeError};
 use http::{HeaderMap, header};
-use http_body::{Body, Frame};
-use tokio::time::{Sleep, sleep};
+use http_body::Body;
 
 use super::aside::{LARGE, aside};
+use crate::app::App;
 use crate::grpc::Compression;
-
-/// How long a client may send nothing in the midst of a body.
-const SILENCE_LIMIT: Duration = Duration::from_secs(75);
+use crate::under_way::Coming;
 
 /// The largest buffer that is reserved on a length's word alone. A client that names
 /// a large one gets memory as it sends, not as it promises.
@@ -34,9 +31,9 @@ pub(super) enum Unread {
     TooLarge { length: usize, limit: usize },
     /// The same of what it is when it is decompressed.
     Inflated(ServeError),
-    /// Nothing came for so long.
-    Silent(Duration),
-    /// Broken off, or not what its headers say.
+    /// Nothing more came.
+    Silent(ServeError),
+    /// Broken off, not what its headers say, or too much beside all others.
     Wrong(ServeError),
 }
 
@@ -46,18 +43,19 @@ impl Unread {
             Self::TooLarge { length, limit } => ServeError::resource_exhausted(format!(
                 "Received message larger than max ({length} vs. {limit})"
             )),
-            Self::Silent(time) => ServeError::new(
-                Kind::Cancelled,
-                format!("nothing of the request came for {} s", time.as_secs()),
-            ),
-            Self::Inflated(error) | Self::Wrong(error) => error.clone(),
+            Self::Inflated(error) | Self::Silent(error) | Self::Wrong(error) => error.clone(),
         }
     }
 }
 
 /// Reads a body of at most `limit` bytes, decompressed if its headers say that it is
 /// compressed.
-pub(super) async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Unread>
+pub(super) async fn read<B>(
+    app: &App,
+    headers: &HeaderMap,
+    body: B,
+    limit: usize,
+) -> Result<Bytes, Unread>
 where
     B: Body<Data = Bytes>,
     B::Error: Display,
@@ -69,14 +67,18 @@ where
             limit,
         });
     }
-    let body = collect(body, limit, announced).await?;
+    let body = collect(body, (limit, announced), app.under_way.begin()).await?;
     if is_gzip(headers) {
         return decompress(body, limit).await;
     }
     Ok(body)
 }
 
-async fn collect<B>(body: B, limit: usize, announced: usize) -> Result<Bytes, Unread>
+async fn collect<B>(
+    body: B,
+    (limit, announced): (usize, usize),
+    mut coming: Coming<'_>,
+) -> Result<Bytes, Unread>
 where
     B: Body<Data = Bytes>,
     B::Error: Display,
@@ -84,10 +86,14 @@ where
     let mut body = pin!(body);
     let mut first = Bytes::new();
     let mut buffer = BytesMut::new();
-    let mut patience = Patience::default();
     loop {
-        let next = poll_fn(|context| patience.poll_frame(body.as_mut(), context)).await?;
-        let Some(frame) = next else {
+        let next = poll_fn(|context| match body.as_mut().poll_frame(context) {
+            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+            Poll::Pending => coming
+                .poll_silence(context)
+                .map(|error| Err(Unread::Silent(error))),
+        });
+        let Some(frame) = next.await? else {
             break;
         };
         let frame = frame.map_err(|error| {
@@ -102,11 +108,13 @@ where
         if length > limit {
             return Err(Unread::TooLarge { length, limit });
         }
-        // Most bodies are one chunk, which is not copied.
+        // Most bodies are one chunk, which is neither copied nor counted.
         if first.is_empty() && buffer.is_empty() {
+            coming.heard();
             first = chunk;
             continue;
         }
+        coming.hold(length).map_err(Unread::Wrong)?;
         if buffer.is_empty() {
             buffer.reserve(announced.min(RESERVE_LIMIT).max(length));
             buffer.extend_from_slice(&std::mem::take(&mut first));
@@ -118,29 +126,6 @@ where
     } else {
         buffer.freeze()
     })
-}
-
-/// What a body gives next, before its end.
-type Next<B> = Result<Frame<<B as Body>::Data>, <B as Body>::Error>;
-
-/// Waits for the next of a body, but not for ever.
-#[derive(Default)]
-struct Patience(Option<Pin<Box<Sleep>>>);
-
-impl Patience {
-    fn poll_frame<B: Body>(
-        &mut self,
-        body: Pin<&mut B>,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Option<Next<B>>, Unread>> {
-        if let Poll::Ready(frame) = body.poll_frame(context) {
-            self.0 = None;
-            return Poll::Ready(Ok(frame));
-        }
-        let end = self.0.get_or_insert_with(|| Box::pin(sleep(SILENCE_LIMIT)));
-        ready!(end.as_mut().poll(context));
-        Poll::Ready(Err(Unread::Silent(SILENCE_LIMIT)))
-    }
 }
 
 fn is_gzip(headers: &HeaderMap) -> bool {

@@ -151,7 +151,7 @@ where
         return status::failure(&error);
     }
     let limit = app.max_message_bytes.min(control::MAX_BYTES);
-    let body = match body::read(&headers, body, limit).await {
+    let body = match body::read(app, &headers, body, limit).await {
         Ok(body) => body,
         Err(unread) => return unread_page(app, &unread),
     };
@@ -171,7 +171,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: std::fmt::Display,
 {
-    let body = match body::read(&headers, body, app.max_message_bytes).await {
+    let body = match body::read(app, &headers, body, app.max_message_bytes).await {
         Ok(body) => body,
         Err(unread) => {
             let kind = unread.to_error().kind();
