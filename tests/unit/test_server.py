@@ -11,7 +11,8 @@ from tensorwire._core import NativeError
 from tensorwire.cli.announcement import announce
 from tensorwire.cli.serve import _whereabouts
 from tensorwire.errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
-from tensorwire.server import Server, Watcher, run, serve
+from tensorwire.running import Watcher, run, serve
+from tensorwire.server import Server
 
 
 class RecordingCore:

@@ -19,7 +19,8 @@ from tensorwire.logs import configure_logs
 from tensorwire.repository.model_config import ModelConfig, check_name
 from tensorwire.repository.naming import name_models, unique
 from tensorwire.repository.toml_output import write_toml
-from tensorwire.server import Server, Watcher, run
+from tensorwire.running import Watcher, run
+from tensorwire.server import Server
 
 from .announcement import announce
 from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option

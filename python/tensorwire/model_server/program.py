@@ -16,8 +16,9 @@ from tensorwire.errors import TensorWireError
 from tensorwire.logs import configure_logs
 from tensorwire.model import open_engine
 from tensorwire.repository.model_config import ModelConfig
-from tensorwire.server import Server, Watcher
-from tensorwire.server import run as run_server
+from tensorwire.running import Watcher
+from tensorwire.running import run as run_server
+from tensorwire.server import Server
 
 from .command_line import CommandLine, read, usage
 from .failure import status_of
