@@ -252,6 +252,25 @@ def test_ssl(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert "server_cert is not PEM text; it has to hold the text itself" in text
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('server_cert: "x"\nserver_key: "-----BEGIN SECRET\\n', "missing ending quote"),
+        ('server_cert: "x"\nserver_key = "-----BEGIN SECRET\\n"', "Expected"),
+        ('server_cert: "x"\nserver_keyy: "-----BEGIN SECRET\\n"', 'no field named "server_keyy"'),
+        ('server_cert: "x"\nserver_key: "-----BEGIN SECRET" }', "Expected"),
+    ],
+)
+def test_what_is_wrong_in_a_file_shows_no_key(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "ssl.txt"
+    file.write_text(text)
+    status, message = refusal(BASE, f"--ssl_config_file={file}")
+    assert status == "INVALID_ARGUMENT"
+    assert message.startswith(f"{file}, line 2: ")
+    assert says in message
+    assert "SECRET" not in message
+
+
 def test_alts_is_refused_and_never_served_in_the_clear(tmp_path: Path) -> None:
     status, text = refusal(BASE, "--use_alts_credentials")
     assert status == "UNIMPLEMENTED"
