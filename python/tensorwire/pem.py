@@ -11,6 +11,9 @@ from tensorwire.errors import ConfigError
 
 _BEGIN = "-----BEGIN "
 
+_LONGEST_SHOWN = 200
+"""Characters; what is longer and no file is a key without its first line, and not shown."""
+
 PemSource = str | bytes | os.PathLike[str]
 """A file's path, or PEM text."""
 
@@ -37,7 +40,9 @@ class Pem:
         if isinstance(value, str) and _BEGIN in value:
             return cls(None, value)
         path = Path(value).expanduser().absolute()
-        if not path.is_file():
+        if len(str(path)) > _LONGEST_SHOWN and not _is_file(path):
+            raise ValueError("it is neither the path of a file nor PEM text")
+        if not _is_file(path):
             raise ValueError(f"there is no file {path}")
         return cls(path)
 
@@ -53,3 +58,10 @@ class Pem:
         except OSError as error:
             raise ConfigError(f"{self.path} can't be read: {error.strerror}") from error
         return {"text": text, "source": str(self.path)}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # A key is longer than a name may be.
+        return False

@@ -349,3 +349,22 @@ def test_only_this_machine_may_change_the_models_unless_said_otherwise(
 ) -> None:
     config = load_config(settings, {})
     assert json.loads(config.listener.to_native())["control"] is expected
+
+
+@pytest.mark.parametrize("value", ["tcp://10.96.0.1:50051", "udp://[fd00::1]:1"])
+def test_a_kubernetes_service_of_our_name_sets_no_port(value: str) -> None:
+    environ = {"TENSORWIRE_PORT": value, "TENSORWIRE_REST_PORT": value}
+    listener = load_config({}, environ).listener
+    assert (listener.port, listener.rest_port) == (50051, None)
+    with pytest.raises(ConfigError, match="port can't be"):
+        load_config({"port": value}, {})
+
+
+def test_a_key_in_place_of_a_path_is_not_shown() -> None:
+    key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC" + "SECRET" * 200
+    with pytest.raises(ConfigError) as caught:
+        load_config({}, {"TENSORWIRE_TLS_KEY": key})
+    assert "SECRET" not in str(caught.value)
+    assert "it is neither the path of a file nor PEM text" in str(caught.value)
+    with pytest.raises(ConfigError, match=r"there is no file /nowhere/key\.pem"):
+        load_config({"tls_key": "/nowhere/key.pem"}, {})
