@@ -20,6 +20,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ from tensorwire.errors import ConfigError
 from .batching import Batching
 from .setting import Setting
 from .text_proto import read_bytes
+
+_RELATIVE = re.compile(r"([^/=]+=)?(\.\.?/.*)", re.DOTALL)
+"""A path, or MODEL=PATH, as batching_parameters and log_requests have it."""
 
 _NOT_HERE = {
     "model_batching": "say it in [models.NAME], as batching",
@@ -69,7 +74,7 @@ def server_settings(
         if name == "batching":
             found[name] = batching_of(where, value)
         else:
-            found[name] = known[name].parse(_in_folder(path.parent, value), f"{where} {name}")
+            found[name] = known[name].parse(in_folder(path.parent, value), f"{where} {name}")
     return found
 
 
@@ -103,6 +108,18 @@ def check_key(where: str, key: str, known: Iterable[str]) -> None:
     raise ConfigError(f"{where} has no {key!r}; {hint}")
 
 
+def in_folder(folder: Path, value: Any) -> Any:
+    """The value, in which paths that begin with ./ or ../ are those in this folder."""
+    if isinstance(value, list):
+        return [in_folder(folder, each) for each in value]
+    if isinstance(value, dict):
+        return {key: in_folder(folder, each) for key, each in value.items()}
+    if isinstance(value, str) and (found := _RELATIVE.fullmatch(value)):
+        # Not by pathlib, which takes the / from the end of a log's prefix.
+        return (found[1] or "") + os.path.join(folder, found[2])  # noqa: PTH118
+    return value
+
+
 def _toml_reader() -> Any:
     for name in ("tomllib", "tomli"):
         try:
@@ -112,11 +129,3 @@ def _toml_reader() -> Any:
     raise ConfigError(
         "reading TOML needs Python 3.11 or the package tomli: pip install 'tensorwire[server]'"
     )
-
-
-def _in_folder(folder: Path, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_in_folder(folder, each) for each in value]
-    if isinstance(value, str) and value.startswith(("./", "../")):
-        return str((folder / value).absolute())
-    return value

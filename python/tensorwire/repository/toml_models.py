@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tensorwire.config.toml_file import batching_of, check_key, check_table, read_toml
+from tensorwire.config.recorded import WarmupConfig
+from tensorwire.config.request_log import RequestLog
+from tensorwire.config.toml_file import (
+    batching_of,
+    check_key,
+    check_table,
+    in_folder,
+    read_toml,
+)
 from tensorwire.errors import ConfigError
 
 from .model_config import ModelConfig
@@ -28,9 +36,12 @@ class TomlModels:
         self._path = path
         self._server: Any = None
 
-    def __call__(self) -> list[ModelConfig]:
-        """The models that the file lists now; ConfigError if that can't be known."""
+    def __call__(self) -> list[ModelConfig] | None:
+        """The models that the file lists now; None: it is empty, and nothing is to change.
+        ConfigError if that can't be known."""
         document = read_toml(self._path)
+        if not document:
+            return None
         models = models_in(self._path, document)
         server = document.get("server", {})
         if self._server is not None and server != self._server:
@@ -59,6 +70,7 @@ def _model(where: str, folder: Path, name: str, table: Any) -> ModelConfig:
         check_key(where, key, _KEYS)
     for key in ("labels", *_OPTIONS):
         check_table(f"{where} {key}", table.get(key, {}))
+    table = {**table, **{key: in_folder(folder, table[key]) for key in _OPTIONS if key in table}}
     path = table.get("path")
     if not isinstance(path, str) or not path:
         raise ConfigError(f"{where} needs a path, a text; it is {path!r}")
@@ -66,6 +78,9 @@ def _model(where: str, folder: Path, name: str, table: Any) -> ModelConfig:
         path = str((folder / Path(path).expanduser()).absolute())
     batching = batching_of(where, table["batching"]) if "batching" in table else None
     try:
+        # They are told when the file is read, and not as a version that can't be loaded.
+        WarmupConfig().of_model(table.get("warmup", {}), name)
+        RequestLog.from_table(table.get("logging", {}), name)
         return ModelConfig(
             name,
             path,

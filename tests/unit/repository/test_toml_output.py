@@ -19,10 +19,11 @@ def test_what_is_written_says_the_same(tmp_path: Path) -> None:
         "measure_cache": "off",
     }
     config = load_config(settings, {})
+    warmup = {"iterations": 2}
     models = [
         ModelConfig("b", "/models/b", versions=[3, 1], labels={"x": 3, 'a "b"': 1}),
         ModelConfig("a b", "s3://bucket/a", versions=2, transition="resource"),
-        ModelConfig("c", "/models/ü", batching=Batching.off(), options={"warmup": {"n": 1}}),
+        ModelConfig("c", "/models/ü", batching=Batching.off(), options={"warmup": warmup}),
     ]
     file = tmp_path / "tensorwire.toml"
     file.write_text(write_toml(config, models))
@@ -48,3 +49,12 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     assert "PRIVATE" not in text
     assert f'tls_key = "{REDACTED}"' in text
     assert f'tls_certificate = "{tmp_path}/certificate.pem"' in text
+
+
+def test_what_settings_say_of_one_model_is_in_its_table(tmp_path: Path) -> None:
+    config = load_config({"no_batching": "a"}, {})
+    file = tmp_path / "tensorwire.toml"
+    models = [ModelConfig("a", "/a"), ModelConfig("b", "/b")]
+    file.write_text(write_toml(config, models))
+    a, b = TomlModels(file)() or ()
+    assert (a.batching, b.batching) == (Batching.off(), None)
