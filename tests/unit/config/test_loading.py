@@ -368,3 +368,15 @@ def test_a_key_in_place_of_a_path_is_not_shown() -> None:
     assert "it is neither the path of a file nor PEM text" in str(caught.value)
     with pytest.raises(ConfigError, match=r"there is no file /nowhere/key\.pem"):
         load_config({"tls_key": "/nowhere/key.pem"}, {})
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(ConfigError, match="set the variable XDG_CACHE_HOME"):
+        load_config({}, {})
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert load_config({}, {}).stores.store_cache == Path("/cache/tensorwire/stores")

@@ -357,6 +357,11 @@ def test_platform_config_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     assert told.batches.batching.max_batch_size == 16
     assert told.batches.batching.max_enqueued_batches == 10
     assert "its session_config is not applied" in caplog.text
+    # What it does not say is not said by flags either.
+    batching = ("--enable_batching", "--enable_per_model_batching_parameters")
+    assert not config(flag, *batching).batches.enable_per_model_batching_parameters
+    file.write_text(PLATFORM.replace("batching_parameters { max_batch_size { value: 16 } }", ""))
+    assert config(flag, *batching).batches.batching == Batching()
     caplog.clear()
     file.write_text(PLATFORM.replace('key: "tensorflow"', 'key: "other"'))
     assert refusal(BASE, flag) == (
@@ -375,6 +380,8 @@ def test_platform_config_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
 def test_warmup() -> None:
     warmups = config("--enable_model_warmup=false").warmups
     assert (warmups.warmup, warmups.warmup_iterations) == (False, 1)
+    many = config("--num_request_iterations_for_warmup=5000").warmups
+    assert many.warmup_iterations == 5000
     warmups = config("--num_request_iterations_for_warmup=3").warmups
     assert (warmups.warmup, warmups.warmup_iterations) == (True, 3)
     assert config("--num_request_iterations_for_warmup=-3").warmups.warmup_iterations == 1
