@@ -21,7 +21,7 @@ from tensorwire.server import Server
 from tensorwire.standard_streams import end_process
 
 from .command_line import CommandLine, read, usage
-from .failure import status_of
+from .failure import invalid, status_of
 from .settings import DEFAULTS, config_of, tell_without_effect
 
 _log = logging.getLogger("tensorwire.model_server")
@@ -73,6 +73,8 @@ def _models(line: CommandLine, config: ServeConfig) -> list[ModelConfig]:
     """The one model of the flags, where no file lists others."""
     if config.lifecycle.model_config_file is not None:
         return []
+    if not line.text("model_name").strip():
+        raise invalid("--model_name can't be empty")
     return [ModelConfig(line.text("model_name"), line.text("model_base_path"))]
 
 
