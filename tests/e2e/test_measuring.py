@@ -5,10 +5,15 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from harness.server_process import ServerProcess
+from harness.predict import PredictionClient, predict_request
+from harness.records import predict_logs, write_logs
+from harness.server_process import ServerProcess, model_arguments
 from harness.terminal import in_pipe, on_terminal, plain
+from harness.traffic import Traffic, half_plus_two
+from harness.versions import available, until
 
 
 @pytest.fixture(autouse=True)
@@ -132,3 +137,58 @@ def test_recorded_requests_are_measured_with(models: Path, tmp_path: Path) -> No
     done = in_pipe("inspect", str(folder), "--json")
     assert done.code == 0
     assert costs(folder)["serving_default"]["row_bytes"] < 100
+
+
+def test_of_many_models_all_serve_before_one_is_measured(start, models: Path) -> None:
+    count = 12
+    process = start(*model_arguments({f"m{index}": models / "mlp" for index in range(count)}))
+    process.wait_serving()
+    until(lambda: process.stderr.count("measured in") == count)
+    process.stop()
+    lines = process.stderr.splitlines()
+    loaded = [index for index, line in enumerate(lines) if " loaded in " in line]
+    measured = [index for index, line in enumerate(lines) if "measured in" in line]
+    assert len(loaded) == count
+    assert max(loaded) < min(measured)
+
+
+def _slow(folder: Path, models: Path, version: int) -> Path:
+    """A model whose recorded requests take some milliseconds each."""
+    partial = folder.parent / f"{folder.name}-{version}"
+    shutil.copytree(models / "work" / "1", partial)
+    inputs = {"x": np.ones((4, 4), np.float32), "turns": np.full(4, 500, np.int32)}
+    write_logs(
+        partial / "assets.extra" / "tf_serving_warmup_requests",
+        predict_logs([predict_request("slow", inputs)]),
+    )
+    folder.mkdir(exist_ok=True)
+    return partial.rename(folder / str(version))
+
+
+def test_nothing_is_run_for_long_while_others_answer(start, models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "slow"
+    _slow(folder, models, 1)
+    process = start(
+        *model_arguments({"slow": folder, "quick": models / "half_plus_two"}),
+        *("--measure-cache", "off", "--poll-interval", "100ms", "--remote-control", "on"),
+    ).wait_serving()
+    client = PredictionClient(process.channel())
+    until(lambda: process.stderr.count("measured in") == 2)
+    (known,) = (line for line in process.stderr.splitlines() if "slow version 1 measured" in line)
+    decision = known.partition("serving_default")[2]
+    assert "not measured" not in decision
+    with Traffic([process.channel()], half_plus_two("quick")) as traffic:
+        # What was measured of the version before it is the best that is known of this one.
+        _slow(folder, models, 2)
+        until(lambda: available(client, "slow") == [2])
+        # And of this one nothing is.
+        _slow(tmp_path / "other", models, 1)
+        done = in_pipe("models", "load", process.address, "other", str(tmp_path / "other"))
+        assert done.code == 0, done.err
+    traffic.assert_flawless()
+    process.stop()
+    lines = process.stderr.splitlines()
+    (later,) = (line for line in lines if "slow version 2 measured" in line)
+    assert later.partition("serving_default")[2] == decision
+    (other,) = (line for line in lines if "other version 1 measured" in line)
+    assert "not measured (a run of it takes more than 1ms, and other models" in other

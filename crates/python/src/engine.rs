@@ -41,7 +41,7 @@ pub(crate) struct Engine {
     session: SessionConfig,
     meter: Arc<Meter>,
     later: OfThisProcess<LaterMeter>,
-    loads: Loads,
+    loads: Arc<Loads>,
     logs: RequestLogs,
     /// Ends warm-ups.
     is_stopping: AtomicBool,
@@ -269,13 +269,14 @@ impl Engine {
         let engine = Arc::new(engine);
         let session = SessionConfig::from(&options.session);
         let meter = Arc::new(Meter::new(options, library, &session));
-        let later = LaterMeter::new(Arc::clone(&meter), Arc::clone(&engine));
+        let loads = Arc::default();
+        let later = LaterMeter::new(Arc::clone(&meter), Arc::clone(&engine), Arc::clone(&loads));
         Ok(Self {
             models: OfThisProcess::new(engine),
             library,
             later: OfThisProcess::new(later),
             meter,
-            loads: Loads::default(),
+            loads,
             logs: RequestLogs::default(),
             is_stopping: AtomicBool::new(false),
             session,
@@ -314,10 +315,10 @@ impl Engine {
         if self.meter.recall(model, &subject) {
             return None;
         }
-        if self.loads.count() > 1 || self.later().is_ok_and(LaterMeter::is_busy) {
+        let registry = &self.models().ok()?.registry;
+        if registry.coming() > 1 || self.later().is_ok_and(LaterMeter::is_busy) {
             return Some(subject);
         }
-        let registry = &self.models().ok()?.registry;
         let beside = Beside {
             is_wanted: &|| !exit_gate::is_closed(),
             others_answer: &|| registry.activity() != subject.activity,

@@ -1,17 +1,18 @@
-//! Measures versions that serve already, one by one, in a thread that stands back: where
-//! many are loaded at once, none is to wait for the measuring of the others. Until a version
-//! has had its turn, its first batches are compared with its requests alone, and live
-//! averages say who runs them.
+//! Measures versions that serve already, one by one, in a thread that stands back, once no
+//! load is under way: where many are loaded at once, none is to wait for the measuring of the
+//! others. Until a version has had its turn, its first batches are compared with its requests
+//! alone, and live averages say who runs them.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use engine::{Beside, Engine, RUN_STACK, Registry, ServedModel};
 
 use crate::exit_gate;
-use crate::loading::stand_back;
+use crate::loading::{Loads, stand_back};
 use crate::measure::{Meter, Subject};
 
 /// The versions that wait for their measure. Dropped, it breaks off.
@@ -19,35 +20,50 @@ pub(crate) struct LaterMeter {
     meter: Arc<Meter>,
     /// Whose versions they are.
     models: Arc<Engine>,
-    waiting: Arc<Mutex<Waiting>>,
+    loads: Arc<Loads>,
+    waiting: Arc<Waiting>,
 }
 
 #[derive(Default)]
 struct Waiting {
+    list: Mutex<List>,
+    /// Told of the end.
+    ended: Condvar,
+}
+
+/// For so long no load has been under way when measuring goes on: between two of many there
+/// is a moment without one.
+const REST: Duration = Duration::from_millis(100);
+
+#[derive(Default)]
+struct List {
     versions: VecDeque<(Weak<ServedModel>, Subject)>,
     /// The thread that measures, from the first version to the last.
     thread: Option<JoinHandle<()>>,
     is_busy: bool,
+    /// How many loads there had been when none was under way last.
+    rested: Option<usize>,
     has_ended: bool,
 }
 
 impl LaterMeter {
-    pub(crate) fn new(meter: Arc<Meter>, models: Arc<Engine>) -> Self {
+    pub(crate) fn new(meter: Arc<Meter>, models: Arc<Engine>, loads: Arc<Loads>) -> Self {
         Self {
             meter,
             models,
+            loads,
             waiting: Arc::default(),
         }
     }
 
     /// Whether versions wait or one is being measured.
     pub(crate) fn is_busy(&self) -> bool {
-        lock(&self.waiting).is_busy
+        self.waiting.lock().is_busy
     }
 
     /// Has a version measured when it is its turn.
     pub(crate) fn push(&self, model: &Arc<ServedModel>, subject: Subject) {
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = self.waiting.lock();
         waiting.versions.push_back((Arc::downgrade(model), subject));
         if waiting.is_busy {
             return;
@@ -66,13 +82,13 @@ impl LaterMeter {
 
     fn start(&self) -> io::Result<JoinHandle<()>> {
         let (meter, waiting) = (Arc::clone(&self.meter), Arc::clone(&self.waiting));
-        let models = Arc::clone(&self.models);
+        let (models, loads) = (Arc::clone(&self.models), Arc::clone(&self.loads));
         thread::Builder::new()
             .name("tensorwire-measure".to_owned())
             .stack_size(RUN_STACK)
             .spawn(move || {
                 stand_back();
-                measure_all(&meter, &models.registry, &waiting);
+                measure_all(&meter, &models.registry, (&loads, &waiting));
             })
     }
 }
@@ -80,39 +96,52 @@ impl LaterMeter {
 impl Drop for LaterMeter {
     fn drop(&mut self) {
         let thread = {
-            let mut waiting = lock(&self.waiting);
+            let mut waiting = self.waiting.lock();
             waiting.has_ended = true;
             waiting.versions.clear();
             waiting.thread.take()
         };
+        self.waiting.ended.notify_all();
         // A panic in it is told by the thread itself.
         let _ = thread.map(JoinHandle::join);
     }
 }
 
-fn measure_all(meter: &Meter, registry: &Registry, waiting: &Mutex<Waiting>) {
-    while let Some((model, subject)) = next(waiting) {
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next version, once no load is under way; none: there is none, or this has ended.
+    fn next(&self, loads: &Loads) -> Option<(Weak<ServedModel>, Subject)> {
+        let mut list = self.lock();
+        while !list.versions.is_empty() {
+            let now = loads.at_rest();
+            if now.is_some() && now == list.rested {
+                break;
+            }
+            list.rested = now;
+            let waited = self.ended.wait_timeout(list, REST);
+            (list, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        let next = list.versions.pop_front();
+        list.is_busy = next.is_some();
+        next
+    }
+}
+
+fn measure_all(meter: &Meter, registry: &Registry, (loads, waiting): (&Loads, &Waiting)) {
+    while let Some((model, subject)) = waiting.next(loads) {
         // A version that was unloaded meanwhile.
         let Some(model) = model.upgrade() else {
             continue;
         };
         let is_wanted =
-            || !model.is_retired() && !exit_gate::is_closed() && !lock(waiting).has_ended;
+            || !model.is_retired() && !exit_gate::is_closed() && !waiting.lock().has_ended;
         let beside = Beside {
             is_wanted: &is_wanted,
             others_answer: &|| registry.activity() != subject.activity,
         };
         exit_gate::before_the_end(|| meter.measure(&model, &subject, &beside));
     }
-}
-
-fn next(waiting: &Mutex<Waiting>) -> Option<(Weak<ServedModel>, Subject)> {
-    let mut waiting = lock(waiting);
-    let next = waiting.versions.pop_front();
-    waiting.is_busy = next.is_some();
-    next
-}
-
-fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,9 +11,12 @@ use engine::{RUN_STACK, ServeError};
 /// nobody else wants, and a part in 70 of one that somebody wants all the time.
 const NICE: i32 = 19;
 
-/// Loads of this process that are under way.
+/// Loads of this process.
 #[derive(Debug, Default)]
-pub(crate) struct Loads(AtomicUsize);
+pub(crate) struct Loads {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+}
 
 /// Counts as a load until dropped.
 pub(crate) struct UnderWay<'a>(&'a Loads);
@@ -21,19 +24,20 @@ pub(crate) struct UnderWay<'a>(&'a Loads);
 impl Loads {
     /// Counts a load.
     pub(crate) fn begin(&self) -> UnderWay<'_> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
         UnderWay(self)
     }
 
-    /// How many are under way.
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+    /// How many there have been, if none is under way.
+    pub(crate) fn at_rest(&self) -> Option<usize> {
+        let ended = self.ended.load(Ordering::Acquire);
+        (self.begun.load(Ordering::Relaxed) == ended).then_some(ended)
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.ended.fetch_add(1, Ordering::Release);
     }
 }
 

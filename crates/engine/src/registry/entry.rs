@@ -66,6 +66,14 @@ impl Entry {
         slots.map(|slot| slot.status.clone()).collect()
     }
 
+    /// How many versions are on their way: wanted, and neither available nor given up.
+    pub(super) fn coming(&self) -> usize {
+        let states = self.versions.values().map(|slot| slot.status.state);
+        states
+            .filter(|state| matches!(state, State::Start | State::Loading))
+            .count()
+    }
+
     /// The versions that answer.
     pub(super) fn served(&self) -> impl Iterator<Item = &Arc<ServedModel>> {
         self.versions

@@ -126,6 +126,12 @@ impl Registry {
         models.values().any(|entry| entry.answers())
     }
 
+    /// How many versions are on their way: wanted, and neither available nor given up.
+    pub fn coming(&self) -> usize {
+        let models = self.models.load();
+        models.values().map(|entry| entry.coming()).sum()
+    }
+
     /// A number that changes whenever requests are answered.
     pub fn activity(&self) -> u64 {
         let models = self.models.load();
