@@ -10,9 +10,8 @@ import pytest
 from tensorflow_serving.apis import model_service_pb2_grpc
 
 from harness.certificates import Authority
-from harness.server_process import ServerProcess, model_arguments
+from harness.server_process import model_arguments
 from harness.terminal import ESCAPES, in_pipe
-from harness.versions import until
 
 
 def listed(*words: str) -> list[str]:
@@ -73,26 +72,6 @@ def test_servers_without_our_service_are_told_of(another_kind: str) -> None:
         done = in_pipe(*words)
         assert done.code == 1
         assert "can't list its models (it lacks Health/List); ask for one by its name" in done.err
-
-
-def test_what_is_secret_in_a_url_is_not_listed(start, models: Path, unused_tcp_port: int) -> None:
-    process: ServerProcess = start(*model_arguments({"add": models / "add"})).wait_listening()
-    url = f"http://me:secret@127.0.0.1:{unused_tcp_port}/m.tar.gz"
-    signed = f"{url}?X-Amz-Signature=secret"
-    done = in_pipe("models", "load", process.address, "m", signed, "--no-wait", "--json")
-    until(lambda: "m" in listed(process.address))
-    shown = [
-        done,
-        *(in_pipe("models", "list", process.address, *more) for more in ([], ["--json"])),
-    ]
-    for each in shown:
-        assert each.code == 0
-        assert f"http://127.0.0.1:{unused_tcp_port}/m.tar.gz" in each.out
-        assert "secret" not in each.out + each.err
-    # A file for another server is of no use without it.
-    assert signed in in_pipe("models", "config", process.address).out
-    assert "secret" not in process.stderr
-    process.kill()
 
 
 @pytest.mark.parametrize(

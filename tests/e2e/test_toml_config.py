@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from harness.predict import PredictionClient, predict_request, refused
 from harness.server_process import START_SECONDS, ServerProcess, serve_command
 from harness.traffic import Traffic, half_plus_two
-from harness.versions import available, until, until_available
+from harness.versions import until, until_available
 
 Start = Callable[..., ServerProcess]
 
@@ -88,31 +87,6 @@ def test_it_is_followed(start: Start, file: Path) -> None:
         with refused(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(add)"):
             until(lambda: client.predict("add", {"a": X["x"], "b": X["x"]}) is None)
     traffic.assert_flawless()
-    process.stop()
-
-
-def test_half_of_it_is_not_taken_for_all(start: Start, file: Path) -> None:
-    """An editor empties it and writes it anew; all that is there in between is TOML."""
-    file.write_text(SERVER + HALF + ADD)
-    process = start("--config", str(file)).wait_serving()
-    client = PredictionClient(process.channel())
-    with Traffic([process.channel()], half_plus_two("half")) as traffic:
-        for _ in range(3):
-            with file.open("w") as whole:
-                for part in ("", SERVER, HALF, ADD, "\n# written\n"):
-                    whole.write(part)
-                    whole.flush()
-                    # Longer than it takes until the file is looked at.
-                    time.sleep(0.2)
-        file.write_text("")
-        # What must not happen has this long to happen.
-        time.sleep(2.0)
-        assert (available(client, "half"), available(client, "add")) == ([1, 2], [1])
-        file.write_text(SERVER + HALF)
-        until(lambda: "model add removed" in process.stderr)
-    traffic.assert_flawless()
-    assert process.stderr.count("model add removed") == 1
-    assert "model half removed" not in process.stderr
     process.stop()
 
 

@@ -14,10 +14,6 @@ from .model_config import ModelConfig
 
 _log = logging.getLogger("tensorwire.repository")
 
-SETTLE_SECONDS = 0.5
-"""A file that changes is read again after this time, until it says the same twice: half of one
-that is being written may look whole, and the models in its other half would go."""
-
 Read = Callable[[], Sequence[ModelConfig] | None]
 """The models that the file lists now (None: it says nothing); ConfigError if that can't be
 known."""
@@ -57,9 +53,6 @@ class ConfigWatch:
             if models is None or models == self._known:
                 self._told = None
                 return
-            models = self._settled(models)
-            if models is None or models == self._known:
-                return
             self._apply(models)
         except TensorWireError as error:
             if str(error) != self._told:
@@ -67,15 +60,6 @@ class ConfigWatch:
             self._told = str(error)
             return
         self._known, self._told = models, None
-
-    def _settled(self, models: Sequence[ModelConfig]) -> Sequence[ModelConfig] | None:
-        """What it says once it says the same twice; None: nothing, or it is to end."""
-        while not self._stopping.wait(SETTLE_SECONDS):
-            again = self._read()
-            if again is None or again == models:
-                return again
-            models = again
-        return None
 
     def _work(self) -> None:
         while not self._stopping.wait(self._interval):

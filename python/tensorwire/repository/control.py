@@ -167,9 +167,6 @@ class Control:
         model = _keeping(added_model(request.config, current), current)
         change = self._repository.put(model)
         self._finish(change, request, reply, model.name)
-        if request.no_wait and not reply.HasField("model"):
-            # Asked for just now, by one who does not wait.
-            self._describe(model, self._status(model.name), reply.model)
 
     def _reload(self, request: Any, reply: Any) -> None:
         change = self._repository.reload(request.name)
@@ -194,8 +191,6 @@ class Control:
     @staticmethod
     def _describe(model: ModelConfig, status: ModelStatus, target: Any) -> None:
         target.config.CopyFrom(config_of(model))
-        # GetConfig has all of a URL, as it can be given to a server; this is to be looked at.
-        target.config.base_path = model.location
         for version in status.versions:
             line = target.versions.add(version=version.version)
             line.state = line.State.Value(version.state)

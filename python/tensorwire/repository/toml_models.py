@@ -36,12 +36,9 @@ class TomlModels:
         self._path = path
         self._server: Any = None
 
-    def __call__(self) -> list[ModelConfig] | None:
-        """The models that the file lists now; None: it is empty, and nothing is to change.
-        ConfigError if that can't be known."""
+    def __call__(self) -> list[ModelConfig]:
+        """The models that the file lists now; ConfigError if that can't be known."""
         document = read_toml(self._path)
-        if not document:
-            return None
         models = models_in(self._path, document)
         server = document.get("server", {})
         if self._server is not None and server != self._server:

@@ -139,12 +139,5 @@ def test_paths_in_it_are_relative_to_its_folder_wherever_they_stand(file: Path) 
     assert config.batches.model_batching == {"m": Batching(max_batch_size=7)}
     prefixes = {"m": f"{folder}/./logs/", "n": f"{folder}/../n"}
     assert dict(config.request_logs.log_requests) == prefixes
-    (model,) = TomlModels(file)() or ()
+    (model,) = TomlModels(file)()
     assert model.options == {"logging": {"prefix": f"{folder}/./own/log"}}
-
-
-def test_an_empty_file_says_nothing(file: Path) -> None:
-    file.write_text("\n# being written\n")
-    assert TomlModels(file)() is None
-    file.write_text("[models]\n")
-    assert TomlModels(file)() == []

@@ -6,7 +6,6 @@ from google.protobuf import text_format
 
 from tensorwire.errors import ConfigError
 from tensorwire.messages import new_message
-from tensorwire.repository import config_watch
 from tensorwire.repository.config_watch import ConfigWatch
 from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.policy import All, Latest, Specific
@@ -97,7 +96,7 @@ def test_a_file(tmp_path: Path) -> None:
 
 
 def test_a_file_is_applied_when_it_changes_and_never_when_it_is_wrong(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     contents: list[list[ModelConfig] | Exception | None] = []
     applied: list[object] = []
@@ -108,7 +107,6 @@ def test_a_file_is_applied_when_it_changes_and_never_when_it_is_wrong(
             raise content
         return content
 
-    monkeypatch.setattr(config_watch, "SETTLE_SECONDS", 0.0)
     watch = ConfigWatch(read, applied.append, 1.0)
     one, two = [ModelConfig("a", "/a")], [ModelConfig("b", "/b")]
     contents.append(one)
@@ -119,19 +117,3 @@ def test_a_file_is_applied_when_it_changes_and_never_when_it_is_wrong(
             watch.look()
     assert applied == [two, one]
     assert caplog.messages == ["bad; the models stay as they are"]
-
-
-def test_a_file_that_is_being_written_is_read_until_it_is_whole(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    a, b = ModelConfig("a", "/a"), ModelConfig("b", "/b")
-    # One that was written anew: at first there is less in it than before.
-    reads = iter([[a, b], [], [a], [a, b], [a, b], [a], [a]])
-    applied: list[object] = []
-    monkeypatch.setattr(config_watch, "SETTLE_SECONDS", 0.0)
-    watch = ConfigWatch(lambda: next(reads), applied.append, 1.0)
-    assert watch.first() == [a, b]
-    watch.look()
-    assert applied == []
-    watch.look()
-    assert applied == [[a]]

@@ -56,5 +56,5 @@ def test_what_settings_say_of_one_model_is_in_its_table(tmp_path: Path) -> None:
     file = tmp_path / "tensorwire.toml"
     models = [ModelConfig("a", "/a"), ModelConfig("b", "/b")]
     file.write_text(write_toml(config, models))
-    a, b = TomlModels(file)() or ()
+    a, b = TomlModels(file)()
     assert (a.batching, b.batching) == (Batching.off(), None)
