@@ -181,6 +181,30 @@ def test_enable_batching(serve: Serve, models: Path, tmp_path: Path) -> None:
     )
 
 
+PLATFORM = """
+platform_configs {
+  key: "tensorflow"
+  value {
+    source_adapter_config {
+      [type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] {
+        legacy_config { batching_parameters { max_batch_size { value: 4 } } }
+      }
+    }
+  }
+}
+"""
+
+
+def test_platform_config_file(serve: Serve, models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "platform.txt"
+    file.write_text(PLATFORM)
+    flags = (f"--model_base_path={models / 'half_plus_two'}", "--enable_batching=false")
+    server = serve(*flags, f"--platform_config_file={file}").wait_listening()
+    with refused(INVALID, "Task size 5 is larger than maximum input batch size 4"):
+        PredictionClient(server.channel()).predict("default", {"x": np.zeros(5, np.float32)})
+    server.stop()
+
+
 def ran(server: ModelServer) -> float:
     """How many batches four requests become that wait together."""
     client = PredictionClient(server.channel())
