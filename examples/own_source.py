@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tensorwire as tw
-from tensorwire.repository.source import FetchWatcher, ModelVersion
 
 
 class ZipSource:
@@ -24,7 +23,7 @@ class ZipSource:
         self._path = Path(path)
         self._folder = tempfile.TemporaryDirectory()
 
-    def versions(self) -> Sequence[ModelVersion]:
+    def versions(self) -> Sequence[tw.ModelVersion]:
         """Called often: it should be cheap. A stamp is the same as long as the content is."""
         if not self._path.exists():
             return []
@@ -32,24 +31,24 @@ class ZipSource:
         with zipfile.ZipFile(self._path) as archive:
             names = {name.partition("/")[0] for name in archive.namelist()}
         return [
-            ModelVersion(int(name), f"{self._path}/{name}", stamp=stamp)
+            tw.ModelVersion(int(name), f"{self._path}/{name}", stamp=stamp)
             for name in names
             if name.isdecimal()
         ]
 
-    def fetch(self, version: ModelVersion, watcher: FetchWatcher) -> Path:
+    def fetch(self, version: tw.ModelVersion, watcher: tw.FetchWatcher) -> Path:
         """Called once for each version that is to be served; may take its time."""
         target = Path(self._folder.name, version.stamp)
         with zipfile.ZipFile(self._path) as archive:
             members = [n for n in archive.namelist() if n.startswith(f"{version.number}/")]
             for done, member in enumerate(members):
                 if watcher.cancelled.is_set():
-                    raise tw.ModelLoadError("the server is stopping")
+                    raise tw.errors.ModelLoadError("it is no longer wanted")
                 archive.extract(member, target)
                 watcher.progress(done + 1, len(members))
         return target / str(version.number)
 
-    def release(self, version: ModelVersion) -> None:
+    def release(self, version: tw.ModelVersion) -> None:
         """The version is served no more: a cache could be emptied here."""
 
 

@@ -40,6 +40,7 @@ ALONE = {
     "test_request_batches",
     "test_server_timing",
     "test_stop",
+    "test_toml_changes",
 }
 """Files whose tests watch the clock, or what came together: beside others they would see
 those too."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .errors import TensorWireError
     from .model import Model
     from .repository.model_config import ModelConfig
-    from .repository.source import ModelVersion, Source
+    from .repository.source import FetchWatcher, ModelVersion, Source
     from .running import serve
     from .server import Server
     from .signature import ModelMetadata, ModelStatus, Signature, TensorSpec, VersionStatus
@@ -34,6 +34,7 @@ _HOMES = {
     "AsyncClient": "client",
     "Batching": "config",
     "Client": "client",
+    "FetchWatcher": "repository.source",
     "Keepalive": "client",
     "Model": "model",
     "ModelConfig": "repository.model_config",
@@ -56,6 +57,7 @@ __all__ = [
     "AsyncClient",
     "Batching",
     "Client",
+    "FetchWatcher",
     "Keepalive",
     "Model",
     "ModelConfig",

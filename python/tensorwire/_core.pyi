@@ -134,12 +134,13 @@ class Server:
 
     def __new__(cls, engine: Engine, options: str) -> Server:
         """`options` is JSON: listeners (a list of {kind "tcp", host, port (0: any free
-        one), protocols ("all" or "rest"), tls} and {kind "unix", path, tls}, tls null or as
-        `renew_tls` takes it), connections {max_connections, max_concurrent_streams, and in
-        seconds or null max_connection_age, max_connection_age_grace, max_connection_idle,
-        keepalive_time, keepalive_timeout}, io_threads (0: one a core), max_message_bytes,
-        tensor_content (bool), rest {timeout (seconds or null), cors (bool)}, default_model
-        (string or null), control (bool: whether callers may change the models).
+        one), protocols ("all" or "rest"), tls, optional (bool: the server goes on without
+        it)} and {kind "unix", path, tls}, tls null or as `renew_tls` takes it), connections
+        {max_connections, max_concurrent_streams, and in seconds or null max_connection_age,
+        max_connection_age_grace, max_connection_idle, keepalive_time, keepalive_timeout},
+        io_threads (0: one a core), max_message_bytes, tensor_content (bool), rest {timeout
+        (seconds or null), cors (bool)}, default_model (string or null), control (bool:
+        whether callers may change the models).
 
         Raises NativeError UNAVAILABLE if a place can't be listened on or its certificate
         can't be used.
@@ -147,7 +148,8 @@ class Server:
 
     @property
     def ports(self) -> list[int]:
-        """The port of each TCP listener, in the order of the options."""
+        """The port of each TCP listener, in the order of the options; 0: an optional one that
+        could not be had."""
 
     def renew_tls(self, options: str) -> None:
         """Greets the connections to come with another certificate, wherever there is TLS.

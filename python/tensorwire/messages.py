@@ -10,6 +10,9 @@ from typing import Any
 from . import _core
 from .errors import ConfigError
 
+NOT_INSTALLED = "protobuf, which this needs, is not installed: pip install 'tensorwire[server]'"
+"""What is said without the package."""
+
 
 def new_message(full_name: str) -> Any:
     """An empty message, such as `tensorflow.serving.ModelServerConfig`.
@@ -33,9 +36,7 @@ def _pool() -> Any:
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool
     except ImportError as error:
-        raise ConfigError(
-            "protobuf, which this needs, is not installed: pip install 'tensorwire[server]'"
-        ) from error
+        raise ConfigError(NOT_INSTALLED) from error
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(_core.descriptor_set()).file:
         pool.AddSerializedFile(file.SerializeToString())

@@ -42,7 +42,8 @@ class Place:
 
 
 def places(config: ListenerConfig, ports: Sequence[int]) -> list[Place]:
-    """The places of a configuration whose TCP listeners got these ports, in its order."""
+    """The places of a configuration whose TCP listeners got these ports, in its order. One that
+    got 0 could not be had, and is none."""
     return list(_places(config, iter(ports)))
 
 
@@ -54,6 +55,8 @@ def _places(config: ListenerConfig, ports: Iterator[int]) -> Iterator[Place]:
             yield Place(kind, address, address, None, tls)
         else:
             port, host = next(ports), config.host_of(kind)
+            if port == 0:
+                continue
             reached = WILDCARDS.get(host, host)
             yield Place(kind, join(reached, port), join(host, port), port, tls)
 

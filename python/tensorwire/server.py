@@ -48,7 +48,7 @@ LOG_LIMIT_SECONDS = 5.0
 
 
 class Server(ServedModels):
-    """Serves models over gRPC from this process.
+    """Serves models over gRPC and REST from this process.
 
     `models`: a path (a directory of numeric versions, a SavedModel directory, a .keras or
     .h5 file), several paths, or a mapping of names to paths. The keyword arguments are
@@ -81,6 +81,7 @@ class Server(ServedModels):
         self._repository = Repository(models, config.lifecycle, _followed_file(config.lifecycle))
         if not self._repository.is_followed:
             self._check_names([model.name for model in models])
+        self.config.request_logs.check_folders([each.name for each in self._repository.first])
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._stopped = threading.Event()

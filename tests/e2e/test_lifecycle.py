@@ -159,7 +159,9 @@ def test_policies_and_resource_preserving(serve: Story, versions: Versions) -> N
     process, client = serve(versions.folder, *arguments)
     until_available(client, "m", 2, 3)
     versions.add(4)
-    until_available(client, "m", 3, 4)
+    # The states turn a moment before they are told in the log.
+    until(lambda: "model m version 4 loaded" in process.stderr)
+    assert available(client, "m") == [3, 4]
     process.stop()
     lines = [line for line in process.stderr.splitlines() if '"model": "m"' in line]
     messages = [json.loads(line)["message"] for line in lines]

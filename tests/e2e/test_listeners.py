@@ -287,6 +287,62 @@ def test_idle_connections_end(embedded) -> None:
         client.is_well()
 
 
+FLOATS = 1_500_000
+
+
+def begin_large(address: str) -> socket.socket:
+    """A request over HTTP/1.1 whose reply is far more than the kernel keeps for a client."""
+    host, _, port = address.rpartition(":")
+    body = json.dumps({"inputs": [1.25] * FLOATS}).encode()
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    client.settimeout(TIMEOUT_SECONDS)
+    client.connect((host, int(port)))
+    head = f"POST /v1/models/half_plus_two:predict HTTP/1.1\r\nContent-Length: {len(body)}"
+    client.sendall(head.encode() + b"\r\nHost: x\r\n\r\n" + body)
+    return client
+
+
+def test_idle_http1_connections_end_and_slow_readers_are_no_such(embedded) -> None:
+    address = embedded(max_connection_idle=0.6)
+    with begin_large(address) as client:
+        received = client.recv(1 << 16)
+        while not received.endswith(b"]}"):
+            # Some 3 s in all, or more.
+            time.sleep(0.02)
+            received += client.recv(1 << 16, socket.MSG_WAITALL)
+        assert received.count(b"3.625") == FLOATS
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), TIMEOUT_SECONDS) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        began = time.monotonic()
+        assert client.recv(1) == b""
+        assert 0.5 < time.monotonic() - began < 10
+    # One that never comes to an end of what it wants is idle.
+    with socket.create_connection((host, int(port)), TIMEOUT_SECONDS) as client:
+        began = time.monotonic()
+        client.settimeout(0.1)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                client.sendall(b"G")
+                with contextlib.suppress(TimeoutError):
+                    assert client.recv(1) == b""
+                    break
+                assert time.monotonic() - began < 10
+
+
+def test_at_their_age_http1_connections_have_their_grace_and_no_more(embedded) -> None:
+    address = embedded(max_connection_age=0.3, max_connection_age_grace=0.3)
+    with begin_large(address) as client:
+        # Nothing is read before both are over.
+        time.sleep(3)
+        received = 0
+        while chunk := client.recv(1 << 16):
+            received += len(chunk)
+        assert 0 < received < 6 * FLOATS
+
+
 def test_a_client_that_answers_no_ping_is_gone(embedded) -> None:
     address = embedded(keepalive_time=0.3, keepalive_timeout=0.5)
     host, _, port = address.rpartition(":")

@@ -96,6 +96,39 @@ def test_requests_by_model_and_status(server: ServerProcess) -> None:
     }
 
 
+def test_every_rest_request_is_counted(server: ServerProcess) -> None:
+    def ask(method: str, path: str, body: str | None = None) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        try:
+            connection.request(method, path, body)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    assert ask("GET", "/v1/models/sleep") == 200
+    assert ask("GET", "/v1/models/sleep/metadata") == 200
+    assert ask("GET", "/v1/models/sleep/versions/99") == 404
+    assert ask("POST", "/v1/models/sleep:predict", '{"inputs": 1}') == 200
+    assert ask("GET", "/v1/models/none") == 404
+    assert ask("GET", "/v1/foo") == 400
+    found = monitored(server)
+
+    def count(name: str, status: str) -> float:
+        labels = {"model_name": name, "status": status}
+        # Its parser adds an ending to counters that have none.
+        names = (f"{SERVING}request_count", f"{SERVING}request_count_total")
+        return sum(found.total(each, **labels) for each in names)
+
+    assert (count("sleep", "OK"), count("sleep", "NOT_FOUND")) == (3, 1)
+    assert (count("", "NOT_FOUND"), count("", "INVALID_ARGUMENT")) == (1, 1)
+    for api, calls, runs in (("", 2, 0), ("predict", 1, 1)):
+        labels = {"model_name": "sleep", "API": api}
+        latency = f"{SERVING}request_latency_count"
+        assert found.total(latency, entrypoint="REST", **labels) == calls
+        runtime = f"{SERVING}runtime_latency_count"
+        assert found.total(runtime, runtime="TF1", **labels) == runs
+
+
 def test_latencies_of_each_call(server: ServerProcess) -> None:
     client = PredictionClient(server.channel())
     examples = ExampleClient(server.channel())

@@ -3,6 +3,8 @@ sent to another and compared, and becomes a warm-up file."""
 
 import json
 import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +15,10 @@ import pytest
 import tensorflow as tf
 
 from harness.predict import PredictionClient, predict_request
+from harness.queueing import Reading, until
 from harness.records import predict_logs, read_logs, whole_files, write_logs
 from harness.server_process import ServerProcess, model_arguments
-from harness.terminal import in_pipe
+from harness.terminal import command_line, in_pipe
 
 Start = Callable[..., ServerProcess]
 WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
@@ -151,7 +154,10 @@ def record(version: Path, *arguments: str) -> str:
 
 def test_a_warmup_file_of_inputs(version: Path, start: Start, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([1, 2, 3], np.float32))
-    assert "2 records in" in record(version, "-i", f"x={tmp_path}/x.npy", "--batch", "1,4")
+    assert "1 record in" in record(version, "-i", f"x={tmp_path}/x.npy")
+    assert "2 records in" in record(
+        version, "-i", f"x={tmp_path}/x.npy", "--batch", "1,4", "--replace"
+    )
     logs = [each.predict_log.request for each in read_logs(version / WARMUP)]
     assert [tf.make_ndarray(each.inputs["x"]).tolist() for each in logs] == [[1], [1, 2, 3, 1]]
     assert "3 records in" in record(version, "--signature", "scaled", "--append")
@@ -170,6 +176,15 @@ def test_a_warmup_file_of_a_log(version: Path, log: Path) -> None:
     assert not any(each.predict_log.HasField("response") for each in logs)
     record(version, "--from-log", str(log), "--only", "half", "--count", "3", "--replace")
     assert len(read_logs(version / WARMUP)) == 3
+
+
+def test_a_warmup_file_of_several_logs(version: Path, log: Path, tmp_path: Path) -> None:
+    """By a pattern, as a log has many files: what a shell makes of one is several arguments."""
+    for number in (1, 2):
+        shutil.copy(log, tmp_path / f"half-{number}{log.suffix}")
+    assert "20 records in" in record(version, "--from-log", f"{tmp_path}/half-*", "--only", "half")
+    done = in_pipe("warmup", "record", str(version.parent), "--from-log", f"{tmp_path}/none-*")
+    assert done.code == 2 and "there is no file" in done.err
 
 
 def test_a_failing_record_is_not_written(version: Path, log: Path) -> None:
@@ -191,3 +206,66 @@ def test_too_many_and_in_the_way(version: Path, tmp_path: Path) -> None:
     done = in_pipe("warmup", "record", str(version.parent), "-i", "x=[1]", "--append")
     assert done.code == 2 and "1001 records, more than the 1000" in done.err
     assert len(read_logs(version / WARMUP)) == 1000
+
+
+def test_several_models_logs_keep_their_common_pace(
+    models: Path, start: Start, same: ServerProcess, tmp_path: Path
+) -> None:
+    """Each model has files of its own; what was asked in turns is sent in turns."""
+    paths = dict.fromkeys(("half", "new"), models / "half_plus_two" / "1")
+    logged = start(
+        *model_arguments(paths), "--log-requests", f"{tmp_path}/all",
+        "--log-requests-format", "jsonl",
+    )  # fmt: skip
+    logged.wait_serving()
+    client = PredictionClient(logged.channel())
+    for name in ("new", "half", "new"):
+        client.predict(name, {"x": np.array([1], np.float32)})
+        time.sleep(0.5)
+    logged.stop()
+    files = [str(file) for file in whole_files(tmp_path, "jsonl")]
+    assert len(files) == 2
+    done = in_pipe("replay", *files, same.address, "--model", "half", "--json")
+    told = json.loads(done.out)
+    assert (told["compared"], told["different"]) == (3, 0)
+    # The second file's first request is due before the first file's only one.
+    assert told["lateness_ms"] < 400, told
+
+
+def test_what_was_sent_before_the_damage_counts(
+    log: Path, same: ServerProcess, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(log.read_bytes()[:-9])
+    done = in_pipe("replay", str(damaged), same.address, "--speed", "max", "--json")
+    told = json.loads(done.out)
+    assert done.code == 1 and f"error: {damaged}: " in done.err, done
+    assert (told["sent"], told["compared"], told["different"]) == (10, 10, 0)
+    assert told["error"] in done.err
+    shown = in_pipe("replay", str(damaged), same.address, "--speed", "max")
+    assert shown.code == 1 and "as recorded" in shown.out and "error: " in shown.err
+
+
+def test_an_interrupted_replay_tells_what_it_did(
+    models: Path, start: Start, same: ServerProcess, tmp_path: Path
+) -> None:
+    """What was under way is neither answered nor failed."""
+    file = tmp_path / "log"
+    x = {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": 1}]}, "float_val": [1]}
+    request = {"model_spec": {"name": "half"}, "inputs": {"x": x}}
+    times = ("2026-01-01T00:00:00Z", "2026-01-01T00:10:00Z")
+    lines = [{"time": at, "predict_log": {"request": request}} for at in times]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    process = subprocess.Popen(
+        command_line(["replay", str(file), same.address, "--json"]), stdout=subprocess.PIPE
+    )
+    before = Reading(same).total("tensorwire_requests_total", model="half")
+    until(
+        lambda: Reading(same).total("tensorwire_requests_total", model="half"),
+        lambda count: count > before,
+    )
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    told = json.loads(out)
+    assert process.returncode == 130 and told["interrupted"]
+    assert (told["sent"], told["failed"]) == (1, 0)

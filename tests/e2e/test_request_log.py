@@ -346,3 +346,100 @@ def test_a_model_config_files_logging_config(models: Path, start: Start, tmp_pat
     server.stop()
     (log,) = whole_files(tmp_path, "jsonl")
     assert len(log.read_text().splitlines()) == 20
+
+
+def test_a_log_that_is_taken_away_is_begun_again(
+    models: Path, start: Start, tmp_path: Path
+) -> None:
+    """Its folder is removed under the server, its file renamed: what comes later is kept."""
+    logs = tmp_path / "logs"
+    server = start(*arguments(models, "half_plus_two"), "--log-requests", f"{logs}/h")
+    server.wait_serving()
+    assert ask_all(server, 10) == 0
+    until(lambda: written(server), lambda count: count == 10)
+    shutil.rmtree(logs)
+    assert ask_all(server, 20) == 0
+    until(lambda: written(server), lambda count: count == 30)
+    (open_file,) = logs.glob("*.open")
+    open_file.rename(tmp_path / "taken")
+    assert ask_all(server, 5) == 0
+    server.stop()
+    assert len(read_logs(tmp_path / "taken")) == 20
+    assert len(read_logs(*whole_files(logs))) == 5
+    assert server.stderr.count("is gone: another is begun") == 2, server.stderr
+
+
+def test_a_broken_log_keeps_no_version_from_loading(
+    models: Path, start: Start, tmp_path: Path
+) -> None:
+    """A log's folder is looked at when a configuration is taken, and not when a version is
+    loaded or described."""
+    logs, model = tmp_path / "logs", tmp_path / "model"
+    logs.mkdir()
+    shutil.copytree(models / "half_plus_two" / "1", model / "1")
+    file = tmp_path / "models.config"
+    file.write_text(
+        'model_config_list { config { name: "half_plus_two" model_platform: "tensorflow" '
+        f'base_path: "{model}" logging_config {{ '
+        f'log_collector_config {{ filename_prefix: "{logs}/h" }} '
+        "sampling_config { sampling_rate: 1 } } } }"
+    )
+    server = start("--model-config-file", str(file), "--poll-interval", "0.2")
+    server.wait_serving()
+    logs.rmdir()
+    logs.write_text("in the way")
+    shutil.copytree(models / "half_plus_two" / "2", tmp_path / "2")
+    (tmp_path / "2").rename(model / "2")
+    client = PredictionClient(server.channel())
+    until(lambda: ask(client, 1), lambda answer: answer == 3.5)
+    listed = in_pipe("models", "list", server.address)
+    assert listed.code == 0 and "AVAILABLE" in listed.out, listed
+    until(lambda: written(server, "lost_on_disk"), lambda count: count > 0)
+    server.stop()
+
+
+@pytest.mark.parametrize("bound", ["queue_records = 5", 'queue_bytes = "2KiB"'])
+def test_a_queue_that_is_full_loses_and_counts(
+    models: Path, start: Start, tmp_path: Path, bound: str
+) -> None:
+    """Requests that come faster than they are written are answered all the same, and each
+    is either kept or counted."""
+    file = tmp_path / "tensorwire.toml"
+    file.write_text(
+        f'[models.half_plus_two]\npath = "{models}/half_plus_two"\n'
+        f'logging = {{ prefix = "./logs/h", {bound} }}\n'
+    )
+    server = start("--config", str(file))
+    server.wait_serving()
+    assert ask_all(server, 2000) == 0
+
+    def counts() -> tuple[float, float]:
+        return written(server), written(server, "lost_in_queue")
+
+    kept, lost = until(counts, lambda found: sum(found) == 2000)
+    assert kept > 0 and lost > 0
+    server.stop()
+    assert len(read_logs(*whole_files(tmp_path / "logs"))) == kept
+
+
+def test_a_file_that_takes_no_more_is_followed_by_another(
+    models: Path, start: Start, tmp_path: Path
+) -> None:
+    """Its place may have room where it has none: a limit on the size of each file."""
+    server = start(*arguments(models, "half_plus_two"), "--log-requests", f"{tmp_path}/h")
+    server.wait_serving()
+    most = 5000
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+    def files() -> list[Path]:
+        assert ask_all(server, 50) == 0
+        return whole_files(tmp_path)
+
+    until(files, lambda found: len(found) >= 2)
+    resource.prlimit(
+        server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
+    server.stop()
+    found = whole_files(tmp_path)
+    assert all(0 < file.stat().st_size <= most for file in found[:2])
+    assert read_logs(*found)

@@ -295,3 +295,7 @@ def test_over_http2(server: ServerProcess, version: str) -> None:
         assert ask("GET", "/v1/models").http_status == 200
         assert ask("GET", "/healthz").http_status == 200
         assert ask("PUT", "/v1/models/x", body).http_status == 400
+        # Its method says that no body comes, whatever the answer.
+        head = ask("HEAD", "/v1/models/half_plus_two")
+        assert (head.http_status, head.data) == (400, b"")
+        assert int(head.headers["content-length"]) > 0

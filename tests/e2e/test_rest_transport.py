@@ -8,10 +8,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from harness.memory import MIB, peak_bytes, reset_peak, resident_bytes
 from harness.raw_http2 import Connection, grpc_headers
 from harness.rest import TIMEOUT_SECONDS, RestClient
 from harness.scrape import scrape
@@ -61,12 +63,32 @@ def test_what_is_not_compressed(rest: RestClient) -> None:
         assert answer.error.startswith("cannot decompress the message: ")
 
 
-def test_a_bomb(rest: RestClient) -> None:
-    bomb = gzip.compress(b" " * (80 << 20), 9)
+def test_a_small_body_that_is_a_large_one(rest: RestClient) -> None:
+    """As zeros are in JSON: up to the 100 MB that TensorFlow Serving takes."""
+    spaces = 98_000_000
+    body = gzip.compress(b'{"instances": [2.0]' + b" " * spaces + b"}", 9)
+    assert len(body) < spaces / 500
+    answer = rest.post("half_plus_two", body, **{"Content-Encoding": "gzip"})
+    assert answer.json == {"predictions": [4.0]}
+
+
+def test_bombs(rest: RestClient, server: ServerProcess) -> None:
+    bomb = gzip.compress(b" " * (120 << 20), 9)
     assert len(bomb) < 1 << 20
     answer = rest.post("half_plus_two", bomb, **{"Content-Encoding": "x-gzip"})
-    assert answer.status == 429
+    assert answer.status == 413
     assert "larger than max" in answer.error
+
+    def send(_number: int) -> int:
+        with RestClient(server.port) as client:
+            return client.post("half_plus_two", bomb, **{"Content-Encoding": "gzip"}).status
+
+    # Many at once are not inflated at once: that would take gigabytes.
+    before = resident_bytes(server.pid)
+    reset_peak(server.pid)
+    with ThreadPoolExecutor(24) as pool:
+        assert set(pool.map(send, range(24))) == {413}
+    assert peak_bytes(server.pid) - before < 12 * 100 * MIB
 
 
 @pytest.mark.parametrize("count", [1000, 100_000])
@@ -170,6 +192,18 @@ def test_huge_bodies(start, models: Path) -> None:
         assert len(fits) == limit
         assert rest.post("half_plus_two", fits).json == {"predictions": [4.0]}
         assert rest.post("half_plus_two", fits + b" ").status == 413
+
+
+def test_an_error_does_not_repeat_a_large_body(rest: RestClient) -> None:
+    name = "k" * 1_000_000
+    for body in (
+        {"instances": [{name: 1}]},
+        {"signature_name": name, "instances": [1]},
+    ):
+        answer = rest.post("half_plus_two", body)
+        assert answer.status == 400
+        assert answer.error.endswith("kkk...TRUNCATED")
+        assert len(answer.body) < 1100
 
 
 def test_deep_nesting(rest: RestClient) -> None:

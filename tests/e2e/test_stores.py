@@ -1,6 +1,7 @@
 """A server of its own process that serves models from stores, and a client that is not ours."""
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +15,14 @@ from harness.predict import PredictionClient, predict_request
 from harness.server_process import ServerProcess
 from harness.stores import (
     S3_ENVIRONMENT,
+    Asked,
     FileServer,
+    Reply,
     S3Server,
     forget_s3_connections,
     running,
 )
+from tensorwire.repository.crew import FETCHING_THREADS
 
 Start = Callable[..., ServerProcess]
 
@@ -86,7 +90,14 @@ def test_a_new_version_in_s3_is_served(
 ) -> None:
     source = models / "half_plus_two" / "1"
     upload(s3, source, "half/1")
-    arguments = ("--model", f"half=s3://{BUCKET}/half", "--poll-interval", "0.2s")
+    arguments = (
+        "--model",
+        f"half=s3://{BUCKET}/half",
+        "--store-poll-interval",
+        "0.2s",
+        "--poll-interval",
+        "0.2s",
+    )
     server = start(*arguments, environment=environment).wait_serving("half")
     assert answered(server, "half") == (1, [2.5])
     upload(s3, source, "half/2")
@@ -111,7 +122,14 @@ def test_an_archive_over_http_is_served_and_followed(
     )
     with running(FileServer(files={"/half.tar.gz": one})) as web:
         url = f"{web.url}/half.tar.gz?token=secret1"
-        server = start(url, "--poll-interval", "0.2s", environment=environment)
+        server = start(
+            url,
+            "--store-poll-interval",
+            "0.2s",
+            "--poll-interval",
+            "0.2s",
+            environment=environment,
+        )
         server.wait_serving("half")
         assert answered(server, "half") == (1, [2.5])
         # The same version, of other content: exchanged while calls go on.
@@ -128,7 +146,14 @@ def test_a_store_that_is_gone_leaves_what_is_served(
 ) -> None:
     packed = shutil.make_archive(str(tmp_path / "half"), "zip", models / "half_plus_two" / "1")
     with running(FileServer(files={"/half.zip": Path(packed).read_bytes()})) as web:
-        server = start(f"{web.url}/half.zip", "--poll-interval", "0.1s", environment=environment)
+        server = start(
+            f"{web.url}/half.zip",
+            "--store-poll-interval",
+            "0.1s",
+            "--poll-interval",
+            "0.1s",
+            environment=environment,
+        )
         server.wait_serving("half")
         web.files.clear()
         asked = len(web.asked)
@@ -168,3 +193,36 @@ def test_a_model_in_a_program(
         assert model.metadata.version == 5
         assert model.predict({"x": np.float32([1.0])})["y"].tolist() == [2.5]
     forget_s3_connections()
+
+
+def test_stores_that_send_slowly_hold_up_no_local_model(
+    environment: dict[str, str], models: Path, start: Start, tmp_path: Path
+) -> None:
+    going_on = threading.Event()
+
+    def hang(asked: Asked, reply: Reply) -> None:
+        if asked.method == "GET":
+            going_on.wait(100)
+
+    half, local = models / "half_plus_two", tmp_path / "local"
+    shutil.copytree(half / "1", local / "1")
+    names = [f"slow{number}" for number in range(FETCHING_THREADS + 1)]
+    with running(FileServer(files={f"/{name}.keras": b"PK\x03\x04" for name in names})) as web:
+        web.meddle = hang
+        places = [f"{name}={web.url}/{name}.keras" for name in names]
+        given = [part for each in (*places, f"local={local}") for part in ("--model", each)]
+        server = start(*given, "--poll-interval", "0.2s", environment=environment)
+        try:
+            server.wait_serving("local")
+            end = time.monotonic() + 60
+            while [each.method for each in web.asked].count("GET") < FETCHING_THREADS:
+                assert time.monotonic() < end, server.report()
+                time.sleep(0.05)
+            shutil.copytree(half / "2", local / "2")
+            wait_for_version(PredictionClient(server.channel()), "local", 2)
+            # Nor do they hold up the end.
+            started = time.monotonic()
+            server.stop()
+            assert time.monotonic() - started < 5.0
+        finally:
+            going_on.set()

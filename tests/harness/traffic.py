@@ -41,12 +41,15 @@ class Traffic:
                 wrong = self._call(client)
             except grpc.RpcError as error:
                 wrong = f"{error.code()}: {error.details()}"
+            except Exception as error:  # A reply without what it should have is wrong too.
+                wrong = repr(error)
             with self._lock:
                 self.answered += 1
                 if wrong:
                     self.wrong[wrong] += 1
 
     def assert_flawless(self) -> None:
+        assert not any(thread.is_alive() for thread in self._threads), "a call does not end"
         assert self.answered > 0
         assert not self.wrong, dict(self.wrong)
 

@@ -160,11 +160,28 @@ async fn watch(fate: Rc<Fate>, app: Rc<App>, stream: SharedStream, pings: Option
     fate.decide(Verdict::Cut);
 }
 
-/// Ends when a connection should take no new requests: at the drain or at its age.
-pub(crate) async fn finish(app: &App) {
+/// Why a connection should take no new requests.
+#[derive(Clone, Copy)]
+pub(crate) enum Reason {
+    /// The server stops, and has a limit of its own.
+    Drain,
+    /// It has lived long enough.
+    Age,
+}
+
+/// Ends when a connection should take no new requests.
+pub(crate) async fn finish(app: &App) -> Reason {
     tokio::select! {
-        () = begun(app.drain.subscribe()) => {}
-        () = of_age(app.connections.max_connection_age) => {}
+        () = begun(app.drain.subscribe()) => Reason::Drain,
+        () = of_age(app.connections.max_connection_age) => Reason::Age,
+    }
+}
+
+/// Ends when the requests that a connection then still had have had their time.
+pub(crate) async fn overdue(app: &App, reason: Reason) {
+    match reason {
+        Reason::Drain => pending().await,
+        Reason::Age => elapsed(app.connections.max_connection_age_grace).await,
     }
 }
 

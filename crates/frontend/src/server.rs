@@ -86,10 +86,10 @@ struct Threads {
 impl Server {
     /// Listens and serves the engine's models, those it has now and those to come.
     pub fn start(engine: Arc<Engine>, options: &ServerOptions) -> Result<Self, ListenError> {
-        let gates: Vec<Gate> = options
+        let gates: Vec<Option<Gate>> = options
             .listeners
             .iter()
-            .map(listen::open)
+            .map(open)
             .collect::<Result<_, _>>()?;
         Self::serve(engine, options, gates).map_err(|error| ListenError {
             place: places(&options.listeners),
@@ -100,12 +100,14 @@ impl Server {
     fn serve(
         engine: Arc<Engine>,
         options: &ServerOptions,
-        gates: Vec<Gate>,
+        gates: Vec<Option<Gate>>,
     ) -> std::io::Result<Self> {
-        let ports = gates
-            .iter()
-            .filter_map(|gate| gate.listener.port().transpose());
+        let ports = gates.iter().filter_map(|gate| match gate {
+            Some(gate) => gate.listener.port().transpose(),
+            None => Some(Ok(0)),
+        });
         let ports = ports.collect::<Result<_, _>>()?;
+        let gates: Vec<Gate> = gates.into_iter().flatten().collect();
         let entrances = gates.iter().map(|gate| Arc::clone(&gate.entrance));
         let entrances = entrances.collect();
         let count = match options.io_threads {
@@ -144,7 +146,8 @@ impl Server {
         })
     }
 
-    /// The port of each TCP listener, in the order of the options.
+    /// The port of each TCP listener, in the order of the options; 0: an optional one that
+    /// could not be had.
     pub fn ports(&self) -> &[u16] {
         &self.ports
     }
@@ -235,6 +238,17 @@ fn join_until(thread: JoinHandle<()>, limit: Instant) -> bool {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop(Duration::ZERO);
+    }
+}
+
+/// Listens; none where that can't be and need not be.
+fn open(options: &ListenerOptions) -> Result<Option<Gate>, ListenError> {
+    match listen::open(options) {
+        Err(error) if options.is_optional() => {
+            log::error!("{error}; the server goes on without it");
+            Ok(None)
+        }
+        opened => opened.map(Some),
     }
 }
 

@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
@@ -27,6 +27,10 @@ struct Shared {
     stream: Stream,
     /// Reads that brought something; it wraps around.
     reads: AtomicUsize,
+    /// The same for writes that took something.
+    writes: AtomicUsize,
+    /// Whether the last one took nothing.
+    is_blocked: AtomicBool,
 }
 
 enum Stream {
@@ -54,6 +58,8 @@ impl SharedStream {
         Ok(Self(Arc::new(Shared {
             stream,
             reads: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+            is_blocked: AtomicBool::new(false),
         })))
     }
 
@@ -65,6 +71,14 @@ impl SharedStream {
     /// Changes whenever something has come from the peer.
     pub(crate) fn reads(&self) -> usize {
         self.0.reads.load(Ordering::Relaxed)
+    }
+
+    /// How far it has come in sending.
+    pub(crate) fn sending(&self) -> Sending {
+        Sending {
+            writes: self.0.writes.load(Ordering::Relaxed),
+            is_blocked: self.0.is_blocked.load(Ordering::Relaxed),
+        }
     }
 
     /// Says that no more will be sent, and waits until the peer does the same; what it
@@ -111,13 +125,36 @@ impl SharedStream {
         mut write: impl FnMut(&Stream) -> Result<usize>,
     ) -> Poll<Result<usize>> {
         loop {
-            ready!(either!(&self.0.stream, it => it.poll_write_ready(context)))?;
+            let ready = either!(&self.0.stream, it => it.poll_write_ready(context));
+            if ready.is_pending() {
+                self.0.is_blocked.store(true, Ordering::Relaxed);
+            }
+            ready!(ready)?;
             match write(&self.0.stream) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
+                written => {
+                    count(&self.0.writes);
+                    self.0.is_blocked.store(false, Ordering::Relaxed);
+                    return Poll::Ready(written);
+                }
             }
         }
     }
+}
+
+/// How far a connection has come in sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sending {
+    /// Changes whenever the peer has taken something.
+    pub(crate) writes: usize,
+    /// Whether more waits to be taken.
+    pub(crate) is_blocked: bool,
+}
+
+/// Counts what one thread alone does: no need to do it in one step.
+fn count(counter: &AtomicUsize) {
+    let next = counter.load(Ordering::Relaxed).wrapping_add(1);
+    counter.store(next, Ordering::Relaxed);
 }
 
 impl AsyncRead for SharedStream {
@@ -126,18 +163,14 @@ impl AsyncRead for SharedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        let Shared { stream, reads } = &*self.0;
+        let Shared { stream, reads, .. } = &*self.0;
         loop {
             ready!(either!(stream, it => it.poll_read_ready(context)))?;
             match either!(stream, it => it.try_read_buf(buffer)) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(_read) => {
-                    // One thread reads: no need to count in one step.
-                    reads.store(
-                        reads.load(Ordering::Relaxed).wrapping_add(1),
-                        Ordering::Relaxed,
-                    );
+                    count(reads);
                     return Poll::Ready(Ok(()));
                 }
             }

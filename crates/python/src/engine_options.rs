@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::{Batching, Limits, ModelOptions};
 use frontend::WarmupOptions;
 use pyo3::PyResult;
-use request_log::LogOptions;
+use request_log::{Format, LogOptions};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use tensorflow::{SessionOptions, Tags};
@@ -90,7 +90,7 @@ impl LoadOptions {
             },
             tags: Tags::new(tags).map_err(serve_error)?,
             warmup,
-            logging,
+            logging: logging.map(|Logging(options)| options),
         })
     }
 }
@@ -126,7 +126,7 @@ struct ModelFields {
     #[serde(with = "BatchingFields")]
     batching: Batching,
     warmup: WarmupOptions,
-    logging: Option<LogOptions>,
+    logging: Option<Logging>,
     tags: Vec<String>,
     check_method_name: bool,
 }
@@ -144,6 +144,36 @@ struct BatchingFields {
     pad_variable_length_inputs: bool,
     enable_large_batch_splitting: bool,
     max_execution_batch_size: Option<usize>,
+}
+
+/// A name for what is given or not: a remote definition has none for an option.
+#[derive(Deserialize)]
+struct Logging(#[serde(with = "LogFields")] LogOptions);
+
+#[derive(Deserialize)]
+#[serde(remote = "LogOptions", deny_unknown_fields)]
+struct LogFields {
+    prefix: PathBuf,
+    #[serde(with = "FormatName")]
+    format: Format,
+    sampling_rate: f64,
+    max_file_bytes: u64,
+    #[serde(deserialize_with = "optional_seconds")]
+    max_file_age: Option<Duration>,
+    max_files: usize,
+    max_total_bytes: u64,
+    #[serde(deserialize_with = "seconds")]
+    flush_interval: Duration,
+    queue_records: usize,
+    queue_bytes: usize,
+    saved_model_tags: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "Format", rename_all = "lowercase")]
+enum FormatName {
+    TfRecord,
+    Jsonl,
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -1,7 +1,7 @@
 //! Recorded requests, as Python reads and writes them.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read, Take};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -15,15 +15,25 @@ use crate::error::serve_error;
 use crate::exit_gate;
 use crate::tensors::{OwnedTensor, tensors_into_python};
 
-/// The records of a `TFRecord` file, in order.
+/// The records that a `TFRecord` file has now, in order.
 #[pyclass(frozen, module = "tensorwire._core")]
-pub(crate) struct RecordReader(Mutex<Records<BufReader<File>>>);
+pub(crate) struct RecordReader(Mutex<Records<BufReader<Take<File>>>>);
 
 #[pymethods]
 impl RecordReader {
     #[new]
     fn new(path: &str) -> PyResult<Self> {
-        let file = File::open(path).map_err(|error| {
+        // Not what is added later: a server may log what it is sent of its own log.
+        let opened = File::open(path).and_then(|file| {
+            let about = file.metadata()?;
+            let most = if about.is_file() {
+                about.len()
+            } else {
+                u64::MAX
+            };
+            Ok(file.take(most))
+        });
+        let file = opened.map_err(|error| {
             let message = format!("{path} can't be read: {error}");
             serve_error(ServeError::failed_precondition(message))
         })?;

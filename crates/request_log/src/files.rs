@@ -1,23 +1,20 @@
 //! The files of one log: one that is open, and the whole ones before it, of which the oldest
 //! go. Whatever the disk does costs records, which are counted, and a warning now and then.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::path::PathBuf;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use crate::name::Names;
+use crate::name::{Names, Place};
+use crate::old_files::{newest, remove_old};
 use crate::options::LogOptions;
 use crate::queue::Source;
-use crate::record_file::RecordFile;
+use crate::record_file::{Flushed, RecordFile};
 use crate::recover::recover;
-
-/// After a failure, records are lost for so long before the disk is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// The shortest time between two warnings about one log.
-const WARN_EVERY: Duration = Duration::from_mins(1);
+use crate::trouble::Trouble;
 
 /// Most files that may be begun in one second.
 const MOST_IN_A_SECOND: u64 = 100_000;
@@ -28,11 +25,11 @@ pub(crate) struct Files {
     names: Names,
     open: Option<Open>,
     trouble: Trouble,
-    /// The second, since 1970, in which the last file was begun, and the number of the next:
-    /// one that was removed must not have its name used again.
-    next: (u64, u64),
-    /// Leftovers of a process that was killed are looked for once.
-    has_recovered: bool,
+    /// The least place of the next file: one that was removed must not have its name used
+    /// again, nor may files of a clock that was set back seem older than those before them.
+    next: Place,
+    /// What an earlier process left is looked at once.
+    has_looked_back: bool,
 }
 
 struct Open {
@@ -50,8 +47,8 @@ impl Files {
             options: options.clone(),
             open: None,
             trouble: Trouble::default(),
-            next: (0, 0),
-            has_recovered: false,
+            next: Place::default(),
+            has_looked_back: false,
         }
     }
 
@@ -68,7 +65,7 @@ impl Files {
         }
         let now = Instant::now();
         if self.trouble.lasts(now) {
-            self.trouble.lost += 1;
+            self.trouble.lose();
             return source.counts.lost_on_disk.add(1);
         }
         let most = self.options.max_file_bytes;
@@ -109,172 +106,153 @@ impl Files {
     /// Flushes the open file and gives it its name.
     pub(crate) fn finish(&mut self) {
         self.flush(Instant::now());
+        self.close();
+    }
+
+    fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let named = if open.file.bytes() == 0 {
-            fs::remove_file(&open.path)
-        } else {
-            fs::rename(&open.path, &open.whole)
-        };
-        drop(open.file.into_storage());
-        if let Err(error) = named {
-            log::warn!(
-                "the request log {} can't be named: {error}",
-                open.path.display()
-            );
+        if let Err(error) = open.close() {
+            log::warn!("a request log can't be finished: {error}");
         }
-        self.remove_old();
+        remove_old(&self.names, &self.options);
     }
 
     fn flush(&mut self, now: Instant) {
+        self.follow(now);
         let Some(open) = &mut self.open else { return };
         open.flushed = now;
-        let flushed = open.file.flush();
-        for source in &flushed.written {
+        let Flushed { written, lost } = open.file.flush();
+        for source in &written {
             source.counts.written.add(1);
         }
-        match flushed.lost {
-            None if flushed.written.is_empty() => {}
+        match lost {
+            None if written.is_empty() => {}
             None => self.trouble.over(&self.options),
             Some((lost, error)) => {
-                for source in &lost {
-                    source.counts.lost_on_disk.add(1);
+                self.lose(&lost, &error);
+                // A full disk has room again some day; of any other error the file may not
+                // recover: its server has forgotten it, or it is as large as may be.
+                if !matches!(
+                    error.kind(),
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+                ) {
+                    self.close();
                 }
-                self.trouble.met(lost.len(), &error, &self.options);
             }
+        }
+    }
+
+    fn lose(&mut self, lost: &[Arc<Source>], error: &io::Error) {
+        for source in lost {
+            source.counts.lost_on_disk.add(1);
+        }
+        self.trouble.met(lost.len(), error, &self.options);
+    }
+
+    /// Has what waits written to another file if somebody has removed or renamed the open
+    /// one.
+    fn follow(&mut self, now: Instant) {
+        let is_gone = |open: &mut Open| open.file.waits() && !open.is_there();
+        let Some(mut open) = self.open.take_if(is_gone) else {
+            return;
+        };
+        let gone = open.path.clone();
+        match self.begin(now) {
+            Ok(begun) => {
+                log::warn!(
+                    "the request log {} is gone: another is begun",
+                    gone.display()
+                );
+                open.file.move_to(begun.file.into_storage());
+                self.open = Some(Open {
+                    file: open.file,
+                    ..begun
+                });
+            }
+            Err(error) => self.lose(&open.file.give_up(), &error),
         }
     }
 
     fn begin(&mut self, now: Instant) -> io::Result<Open> {
         fs::create_dir_all(self.names.folder())?;
-        if !std::mem::replace(&mut self.has_recovered, true) {
+        if !std::mem::replace(&mut self.has_looked_back, true) {
             recover(&self.names, self.options.format);
+            self.next = newest(&self.names).map_or_else(Place::default, Place::next);
         }
-        let time = SystemTime::now();
-        let second = time.duration_since(SystemTime::UNIX_EPOCH);
-        let second = second.map_or(0, |since| since.as_secs());
-        let first = if self.next.0 == second {
-            self.next.1
-        } else {
-            0
-        };
-        for number in first..MOST_IN_A_SECOND {
-            let whole = self.names.whole(time, number);
-            if whole.exists() {
-                continue;
-            }
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let first = Place::first_of(since.map_or(0, |since| since.as_secs())).max(self.next);
+        let mut place = first;
+        while place.number < first.number + MOST_IN_A_SECOND {
+            self.next = place.next();
+            let whole = self.names.whole(place);
             let path = Names::open(&whole);
+            place = self.next;
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => {
-                    // Says that somebody writes it. Where files can't be locked, nothing
-                    // but the recovery of leftovers is lost.
-                    let _ = file.try_lock();
-                    self.next = (second, number + 1);
-                    return Ok(Open {
-                        file: RecordFile::new(file),
+                    let file = RecordFile::new(file);
+                    let open = Open {
+                        file,
                         path,
                         whole,
                         begun: now,
                         flushed: now,
-                    });
+                    };
+                    if open.claim()? {
+                        return Ok(open);
+                    }
                 }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         }
         Err(io::Error::other("too many files were begun in one second"))
     }
+}
 
-    /// Removes the oldest files beyond the limits, never the newest.
-    fn remove_old(&self) {
-        let (most, bytes) = (self.options.max_files, self.options.max_total_bytes);
-        if most == 0 && bytes == 0 {
-            return;
+impl Open {
+    /// Says that it is written; `false`: another process of the same prefix has taken it for
+    /// a leftover, or has finished one of this name.
+    fn claim(&self) -> io::Result<bool> {
+        // Where files can't be locked, nothing but the recovery of leftovers is lost.
+        if let Err(TryLockError::WouldBlock) = self.file.storage().try_lock() {
+            return Ok(false);
         }
-        let mut files = self.whole_files();
-        files.sort_unstable_by(|one, other| other.place.cmp(&one.place));
-        let mut sum = 0_u64;
-        for (
-            index,
-            WholeFile {
-                path, bytes: size, ..
-            },
-        ) in files.into_iter().enumerate()
-        {
-            sum = sum.saturating_add(size);
-            let beyond = (most > 0 && index >= most) || (bytes > 0 && sum > bytes);
-            if index > 0
-                && beyond
-                && let Err(error) = fs::remove_file(&path)
-            {
-                log::warn!(
-                    "the old request log {} can't be removed: {error}",
-                    path.display()
-                );
-            }
+        if self.whole.exists() {
+            fs::remove_file(&self.path)?;
+            return Ok(false);
         }
+        Ok(self.is_there())
     }
 
-    fn whole_files(&self) -> Vec<WholeFile> {
-        let Ok(entries) = fs::read_dir(self.names.folder()) else {
-            return Vec::new();
+    /// Whether its path still leads to it.
+    fn is_there(&self) -> bool {
+        is_at(self.file.storage(), &self.path)
+    }
+
+    /// Gives it its name, or removes it if it is empty.
+    fn close(self) -> io::Result<()> {
+        let Self {
+            file, path, whole, ..
+        } = self;
+        // What could not be cut off is cut off by the next process.
+        if file.is_torn() || !is_at(file.storage(), &path) {
+            return Ok(());
+        }
+        let named = if file.bytes() == 0 {
+            fs::remove_file(&path)
+        } else {
+            fs::rename(&path, &whole)
         };
-        let whole = |entry: fs::DirEntry| {
-            let name = entry.file_name();
-            let (stamp, number) = self.names.place(name.to_str()?)?;
-            Some(WholeFile {
-                place: (stamp.to_owned(), number),
-                path: entry.path(),
-                bytes: entry.metadata().ok()?.len(),
-            })
-        };
-        entries.flatten().filter_map(whole).collect()
+        named.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 }
 
-struct WholeFile {
-    /// By which the older comes first.
-    place: (String, u64),
-    path: PathBuf,
-    bytes: u64,
-}
-
-/// What is wrong with a log's disk, and what has been said of it.
-#[derive(Default)]
-struct Trouble {
-    since: Option<Instant>,
-    warned: Option<Instant>,
-    /// Records lost that nobody was told of.
-    lost: u64,
-}
-
-impl Trouble {
-    /// Whether it is too early to try again.
-    fn lasts(&self, now: Instant) -> bool {
-        self.since.is_some_and(|since| now < since + PAUSE)
-    }
-
-    fn met(&mut self, lost: usize, error: &io::Error, options: &LogOptions) {
-        let now = Instant::now();
-        self.since = Some(now);
-        self.lost += lost as u64;
-        if self.warned.is_none_or(|warned| now >= warned + WARN_EVERY) {
-            self.warned = Some(now);
-            let lost = std::mem::take(&mut self.lost);
-            log::warn!(
-                "the request log {} can't be written: {error}; {lost} records are lost, and so \
-                 are more until it can",
-                options.prefix.display()
-            );
-        }
-    }
-
-    fn over(&mut self, options: &LogOptions) {
-        if self.since.take().is_some() {
-            let lost = std::mem::take(&mut self.lost);
-            log::info!(
-                "the request log {} is written again; {lost} more records were lost",
-                options.prefix.display()
-            );
-        }
+/// Whether `path` leads to this file. Where that can't be known it is taken for so: a write
+/// will tell.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(file), Ok(there)) => (file.dev(), file.ino()) == (there.dev(), there.ino()),
+        (_, Err(error)) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        (Err(_), Ok(_)) => true,
     }
 }

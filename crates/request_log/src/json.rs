@@ -2,7 +2,6 @@
 //! front of them what it has no field for: the time to the microsecond, and how long the
 //! request took.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -10,10 +9,14 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 use prost_types::Timestamp;
 use serde::Serialize;
+use tensor::DType;
 use wire::proto::serving::PredictionLog;
 use wire::proto::serving::prediction_log::LogType;
 use wire::proto::tensorflow::TensorProto;
 use wire::tensor_proto::{Encoding, decode_tensor, tensor_proto_len, write_tensor_proto};
+
+/// Most bytes of a tensor that is spelled out: on the way, each of its elements takes dozens.
+const SPELLED_OUT: usize = 1 << 20;
 
 /// Writes lines.
 pub(crate) struct Lines(MessageDescriptor);
@@ -73,37 +76,43 @@ fn to_the_microsecond(time: SystemTime) -> String {
     format!("{}.{micros:06}Z", seconds.trim_end_matches('Z'))
 }
 
-/// The same with tensors as typed values where they are raw bytes: those would be base64.
+/// The same with tensors as typed values, and large ones as raw bytes, which become base64.
 fn readable(log: Bytes) -> Result<Bytes, prost::DecodeError> {
     let mut message = PredictionLog::decode(log.clone())?;
     let Some(LogType::PredictLog(predict)) = &mut message.log_type else {
         return Ok(log);
     };
     if let Some(request) = &mut predict.request {
-        spell_out(&mut request.inputs);
+        request.inputs.values_mut().for_each(write_out);
     }
     if let Some(response) = &mut predict.response {
-        spell_out(&mut response.outputs);
+        response.outputs.values_mut().for_each(write_out);
     }
     Ok(message.encode_to_vec().into())
 }
 
-fn spell_out(tensors: &mut BTreeMap<String, TensorProto>) {
-    for proto in tensors.values_mut() {
-        if proto.tensor_content.is_empty() {
-            continue;
-        }
-        let encoded = Bytes::from(proto.encode_to_vec());
-        // Raw bytes take as much memory as they have; one that is none stays as it is.
-        let Ok(tensor) = decode_tensor(&encoded, &encoded, usize::MAX) else {
-            continue;
-        };
-        let encoding = Encoding::TypedFields;
-        let mut typed = Vec::with_capacity(tensor_proto_len(&tensor, encoding));
-        write_tensor_proto(&tensor, encoding, &mut typed);
-        if let Ok(typed) = TensorProto::decode(&typed[..]) {
-            *proto = typed;
-        }
+fn write_out(proto: &mut TensorProto) {
+    let length = proto.encoded_len();
+    let (encoding, is_so) = if length > SPELLED_OUT {
+        // Strings have no other form, and are not spelled out.
+        let is_so = !proto.tensor_content.is_empty() || proto.dtype == DType::String.number();
+        (Encoding::TensorContent, is_so)
+    } else {
+        (Encoding::TypedFields, proto.tensor_content.is_empty())
+    };
+    if is_so {
+        return;
+    }
+    let encoded = Bytes::from(proto.encode_to_vec());
+    // No element is more than 16 times as large as it was encoded, unless a few stand for
+    // all; what can't be taken stays as it is.
+    let Ok(tensor) = decode_tensor(&encoded, &encoded, length.saturating_mul(16)) else {
+        return;
+    };
+    let mut written = Vec::with_capacity(tensor_proto_len(&tensor, encoding));
+    write_tensor_proto(&tensor, encoding, &mut written);
+    if let Ok(written) = TensorProto::decode(&written[..]) {
+        *proto = written;
     }
 }
 
@@ -118,7 +127,7 @@ mod tests {
     use wire::proto::tensorflow::TensorProto;
     use wire::proto::tensorflow::tensor_shape_proto::Dim;
 
-    use super::{Lines, to_the_microsecond};
+    use super::{Lines, SPELLED_OUT, to_the_microsecond, write_out};
 
     #[test]
     fn a_line_is_readable_and_whole() {
@@ -162,6 +171,36 @@ mod tests {
         let x = &read["predict_log"]["request"]["inputs"]["x\n"];
         assert_eq!(x["float_val"], serde_json::json!([1.5, "NaN"]));
         assert_eq!(x["dtype"], "DT_FLOAT");
+    }
+
+    /// Whichever form they come in.
+    #[test]
+    fn large_tensors_stay_bytes() {
+        let elements = SPELLED_OUT / 4;
+        let mut typed = TensorProto {
+            dtype: 1,
+            float_val: vec![0.5; elements + 1],
+            ..TensorProto::default()
+        };
+        let mut dim = |size: usize| {
+            typed.tensor_shape.get_or_insert_default().dim = vec![Dim {
+                size: size as i64,
+                name: String::new(),
+            }];
+            typed.clone()
+        };
+        let (large, filled) = (dim(elements + 1), dim(1 << 40));
+        let mut found = large.clone();
+        write_out(&mut found);
+        assert_eq!(found.tensor_content.len(), 4 * (elements + 1));
+        assert!(found.float_val.is_empty() && found.tensor_shape == large.tensor_shape);
+        let mut again = found.clone();
+        write_out(&mut again);
+        assert_eq!(again, found);
+        // One that takes more memory than its bytes say stays as it is.
+        let mut same = filled.clone();
+        write_out(&mut same);
+        assert_eq!(same, filled);
     }
 
     #[test]

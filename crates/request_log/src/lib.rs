@@ -22,6 +22,8 @@ mod json;
 
 mod files;
 mod name;
+mod old_files;
+mod trouble;
 
 mod record_file;
 

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -318,4 +319,89 @@ fn what_a_killed_process_left_is_made_whole() {
         assert!(!left.exists() && !empty.exists());
         assert_eq!(files(folder.path()).len(), 3);
     }
+}
+
+#[test]
+fn a_file_that_is_taken_away_is_followed_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = RequestLogs::default();
+    let prefix = folder.path().join("logs/m");
+    let wanted = LogOptions {
+        flush_interval: Duration::ZERO,
+        ..options(&prefix)
+    };
+    let recorder = open(&logs, wanted);
+    recorder.keep(exchange(b"1"));
+    let deadline = Instant::now() + LIMIT;
+    while recorder.counts().written < 1 {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    fs::remove_dir_all(folder.path().join("logs")).unwrap();
+    recorder.keep(exchange(b"2"));
+    recorder.keep(exchange(b"3"));
+    assert!(logs.finish(LIMIT));
+    let files = files(&folder.path().join("logs"));
+    assert_eq!(files.len(), 1);
+    assert_eq!(requests(&files[0]), ["2", "3"]);
+    assert_eq!(recorder.counts().written, 3);
+}
+
+/// While one log gets more than can be written, the other's record reaches the disk.
+#[test]
+fn a_busy_log_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = RequestLogs::default();
+    let quiet = open(&logs, options(folder.path().join("quiet")));
+    let busy = LogOptions {
+        format: Format::Jsonl,
+        queue_records: 1000,
+        ..options(folder.path().join("busy"))
+    };
+    let busy = logs.recorder("busy", 3, busy).unwrap();
+    let is_written = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_written.load(Ordering::Relaxed) {
+                    busy.keep(exchange(b"\x0a\x00"));
+                }
+            });
+        }
+        while busy.counts().written + busy.counts().lost_in_queue == 0 {
+            std::thread::yield_now();
+        }
+        quiet.keep(exchange(b"\x0a\x00"));
+        let deadline = Instant::now() + LIMIT;
+        while quiet.counts().written == 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        is_written.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(quiet.counts().written, 1);
+}
+
+/// Else the files begun after the clock was set back would go before those begun earlier.
+#[test]
+fn a_clock_that_was_set_back_makes_no_file_the_oldest() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "m-29990101T000000Z-000.tfrecord",
+        "m-29990101T000000Z-007.tfrecord",
+    ] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    let logs = RequestLogs::default();
+    let wanted = LogOptions {
+        max_files: 2,
+        ..options(folder.path().join("m"))
+    };
+    let recorder = open(&logs, wanted);
+    for request in [b"1", b"2"] {
+        recorder.keep(exchange(request));
+        assert!(logs.finish(LIMIT));
+    }
+    let kept = files(folder.path());
+    let kept: Vec<_> = kept.iter().flat_map(|file| requests(file)).collect();
+    assert_eq!(kept, ["1", "2"]);
 }

@@ -2,7 +2,6 @@
 //! `.open` behind it while it is written.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
@@ -10,6 +9,30 @@ use crate::options::Format;
 
 /// Behind the name of a file that is being written.
 const OPEN: &str = ".open";
+
+/// Which of a log's files it is: in the order of these they were begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The second in which it was begun, since 1970.
+    second: u64,
+    /// Which of that second it is, from 0.
+    pub(crate) number: u64,
+}
+
+impl Place {
+    /// The first of that second.
+    pub(crate) fn first_of(second: u64) -> Self {
+        Self { second, number: 0 }
+    }
+
+    /// The one after it.
+    pub(crate) fn next(self) -> Self {
+        Self {
+            number: self.number.saturating_add(1),
+            ..self
+        }
+    }
+}
 
 /// How a log's files are called.
 #[derive(Clone, Debug)]
@@ -41,10 +64,12 @@ impl Names {
         }
     }
 
-    /// The file that is begun at this time, the `number`th of that second.
-    pub(crate) fn whole(&self, time: SystemTime, number: u64) -> PathBuf {
-        let mut stamp = Timestamp::from(time);
-        stamp.nanos = 0;
+    /// The file of this place.
+    pub(crate) fn whole(&self, Place { second, number }: Place) -> PathBuf {
+        let stamp = Timestamp {
+            seconds: second as i64,
+            nanos: 0,
+        };
         let stamp = stamp.to_string().replace(['-', ':'], "");
         let Self { start, end, .. } = self;
         self.folder()
@@ -65,36 +90,49 @@ impl Names {
         self.place(whole).map(|_| self.folder().join(whole))
     }
 
-    /// The stamp and number in the name of a whole file of this log; `None`: it is another's,
-    /// perhaps one whose prefix begins as this one's.
-    pub(crate) fn place<'a>(&self, name: &'a str) -> Option<(&'a str, u64)> {
+    /// The place in the name of a whole file of this log; `None`: it is another's, perhaps
+    /// one whose prefix begins as this one's.
+    pub(crate) fn place(&self, name: &str) -> Option<Place> {
         let middle = name.strip_prefix(self.start.as_str())?;
         let (stamp, number) = middle.strip_suffix(self.end.as_str())?.split_once('-')?;
         let (date, time) = stamp.strip_suffix('Z')?.split_once('T')?;
         let digits = |text: &str, count| {
             text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())
         };
-        let number = number
-            .parse()
-            .ok()
-            .filter(|_| digits(number, number.len()))?;
-        (digits(date, 8) && digits(time, 6)).then_some((stamp, number))
+        if !(digits(date, 8) && digits(time, 6) && digits(number, number.len())) {
+            return None;
+        }
+        let (date, time) = (spaced(date, '-', 4), spaced(time, ':', 2));
+        let stamp: Timestamp = format!("{date}T{time}Z").parse().ok()?;
+        Some(Place {
+            second: u64::try_from(stamp.seconds).ok()?,
+            number: number.parse().ok()?,
+        })
     }
+}
+
+/// Digits with a mark behind the first `first` of them, and behind the next two.
+fn spaced(digits: &str, mark: char, first: usize) -> String {
+    let (one, rest) = digits.split_at(first);
+    let (two, three) = rest.split_at(2);
+    format!("{one}{mark}{two}{mark}{three}")
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::time::{Duration, SystemTime};
 
-    use super::Names;
+    use super::{Names, Place};
     use crate::options::Format;
 
     #[test]
     fn names_are_known_again() {
         let names = Names::new(Path::new("/logs/mnist"), Format::TfRecord);
-        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_250);
-        let whole = names.whole(time, 7);
+        let place = Place {
+            second: 1_700_000_000,
+            number: 7,
+        };
+        let whole = names.whole(place);
         assert_eq!(
             whole,
             Path::new("/logs/mnist-20231114T221320Z-007.tfrecord")
@@ -104,7 +142,10 @@ mod tests {
         assert_eq!(names.whole_of_open(name), Some(whole));
         assert_eq!(
             names.place("mnist-20231114T221320Z-1000.tfrecord"),
-            Some(("20231114T221320Z", 1000))
+            Some(Place {
+                number: 1000,
+                ..place
+            })
         );
     }
 
@@ -119,6 +160,7 @@ mod tests {
             "mnist-20231114T221320Z-.tfrecord",
             "mnist-20231114T221320Z-000.tfrecord.open",
             "mnist-20231114T2213201-000.tfrecord",
+            "mnist-20231314T221320Z-000.tfrecord",
             "mnist-important-notes.tfrecord",
             "other-20231114T221320Z-000.tfrecord",
         ] {

@@ -1,15 +1,10 @@
-//! What is kept of a model's requests, and where; as Python's JSON has it, which gives all
-//! of it.
+//! What is kept of a model's requests, and where.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
-
 /// The form of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// A `TFRecord` file of `PredictionLog`: a model's warmup file has the same.
     TfRecord,
@@ -28,8 +23,7 @@ impl Format {
 }
 
 /// The log of one model.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogOptions {
     /// What the files' names begin with, folder included.
     pub prefix: PathBuf,
@@ -40,14 +34,12 @@ pub struct LogOptions {
     /// Bytes after which another file is begun; one record may be larger.
     pub max_file_bytes: u64,
     /// The age after which another file is begun; `None`: whatever its age.
-    #[serde(deserialize_with = "optional_seconds")]
     pub max_file_age: Option<Duration>,
     /// Most files that are kept, the oldest are removed; 0: all.
     pub max_files: usize,
     /// Most bytes of all files that are kept; 0: any.
     pub max_total_bytes: u64,
     /// How long a record may wait in memory before it is handed to the system.
-    #[serde(deserialize_with = "seconds")]
     pub flush_interval: Duration,
     /// Most records that wait to be written.
     pub queue_records: usize,
@@ -55,17 +47,4 @@ pub struct LogOptions {
     pub queue_bytes: usize,
     /// The tags the model was loaded by, as `LogMetadata` names them.
     pub saved_model_tags: Vec<String>,
-}
-
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
-}
-
-fn optional_seconds<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
-    Option::<f64>::deserialize(deserializer)?
-        .map(Duration::try_from_secs_f64)
-        .transpose()
-        .map_err(D::Error::custom)
 }

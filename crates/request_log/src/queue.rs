@@ -43,6 +43,7 @@ pub(crate) struct Load {
 pub(crate) struct Room {
     load: Arc<Load>,
     bytes: usize,
+    waiting: usize,
 }
 
 impl Room {
@@ -54,9 +55,15 @@ impl Room {
         let room = Self {
             load: Arc::clone(load),
             bytes,
+            waiting,
         };
         let fits = waiting.saturating_add(bytes) <= options.queue_bytes || records == 0;
         (records < options.queue_records.max(1) && fits).then_some(room)
+    }
+
+    /// Bytes that waited before it.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
     }
 }
 

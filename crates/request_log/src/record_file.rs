@@ -114,7 +114,34 @@ impl<S: Storage, Owner> RecordFile<S, Owner> {
         (written, None)
     }
 
+    /// Whether records wait to be handed to the system.
+    pub(crate) fn waits(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
+    /// Whether behind its whole records there is something that could not be cut off.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.is_torn
+    }
+
+    /// Goes on in another, empty place: what waits will be written there.
+    pub(crate) fn move_to(&mut self, storage: S) {
+        self.storage = storage;
+        self.length = 0;
+        self.is_torn = false;
+    }
+
+    /// Whose records wait, which are lost with it.
+    pub(crate) fn give_up(self) -> Vec<Owner> {
+        self.ends.into_iter().map(|(_, owner)| owner).collect()
+    }
+
     /// What it writes to.
+    pub(crate) fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The same, alone.
     pub(crate) fn into_storage(self) -> S {
         self.storage
     }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader};
 
 use wire::warmup::Records;
 
+use crate::files::is_at;
 use crate::name::Names;
 use crate::options::Format;
 
@@ -21,8 +22,8 @@ pub(crate) fn recover(names: &Names, format: Format) {
         let path = entry.path();
         let finished = OpenOptions::new().read(true).write(true).open(&path);
         let finished = finished.and_then(|file| {
-            // Another process of the same prefix still writes it.
-            if file.try_lock().is_err() {
+            // Another process of the same prefix still writes it, or has finished it.
+            if file.try_lock().is_err() || !is_at(&file, &path) {
                 return Ok(());
             }
             let length = whole_length(&file, format)?;

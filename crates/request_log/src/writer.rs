@@ -11,6 +11,7 @@ use crate::encode::Encoder;
 use crate::files::Files;
 use crate::options::Format;
 use crate::queue::Queued;
+use crate::trouble::Seldom;
 
 /// How long the writer lets records gather once it has found no more: while it does, no
 /// serving thread has to wake it.
@@ -32,6 +33,7 @@ pub(crate) struct Writer {
     jobs: Receiver<Job>,
     encoder: Encoder,
     logs: HashMap<(PathBuf, Format), Files>,
+    warnings: Seldom,
 }
 
 impl Writer {
@@ -40,6 +42,7 @@ impl Writer {
             jobs,
             encoder: Encoder::default(),
             logs: HashMap::new(),
+            warnings: Seldom::default(),
         }
     }
 
@@ -54,14 +57,25 @@ impl Writer {
             match job {
                 Ok(job) => {
                     self.work(job);
-                    while let Ok(job) = self.jobs.try_recv() {
-                        self.work(job);
-                    }
+                    self.work_off();
                     self.tick();
                     thread::sleep(GATHER);
                 }
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Err(RecvTimeoutError::Disconnected) => return self.finish(),
+            }
+        }
+    }
+
+    /// Does what is asked until nothing is.
+    fn work_off(&mut self) {
+        let mut ticked = Instant::now();
+        while let Ok(job) = self.jobs.try_recv() {
+            self.work(job);
+            // Records that come faster than they are written hold up no flush and no age.
+            if ticked.elapsed() >= TICK {
+                self.tick();
+                ticked = Instant::now();
             }
         }
     }
@@ -90,7 +104,13 @@ impl Writer {
             }
             Err(reason) => {
                 source.counts.lost_on_disk.add(1);
-                log::warn!("a request of {} can't be logged: {reason}", source.model);
+                if let Some(lost) = self.warnings.told(Instant::now(), 1) {
+                    log::warn!(
+                        "a request of {} can't be logged: {reason}; with those before it that \
+                         nobody was told of, {lost} are lost",
+                        source.model
+                    );
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
-//! Messages to tensors and back: the generated messages, the hot ones read and
-//! written by hand, and the text service's JSON. Knows no network and no model.
+//! Messages to tensors and back: the generated messages, the hot ones read and written by
+//! hand, the JSON of REST and of the text service, and records of requests. Knows no network
+//! and no model.
 
 pub mod proto;
 

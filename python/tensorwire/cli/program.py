@@ -12,6 +12,7 @@ import click
 from tensorwire import __version__
 from tensorwire.errors import TensorWireError
 from tensorwire.logs import finish_logs
+from tensorwire.messages import NOT_INSTALLED
 
 from .bench import bench
 from .demo import demo
@@ -31,13 +32,13 @@ _INTERRUPTED = 130
 @click.version_option(__version__, prog_name="tensorwire")
 @debug_option
 def program() -> None:
-    """Serve TensorFlow models over gRPC, and get their predictions.
+    """Serve TensorFlow models over gRPC and REST, and get their predictions.
 
     \b
     tensorwire demo                                  see it work
     tensorwire serve ./my_model                      serve a SavedModel
     tensorwire inspect localhost:50051               what a server serves
-    tensorwire models list localhost:50051           change it while it runs
+    tensorwire models list localhost:50051           see and change it while it runs
     tensorwire predict localhost:50051 my_model --input 'x=[1, 2, 3]'
     tensorwire bench localhost:50051 my_model        how fast it answers
     tensorwire warmup record ./my_model              requests to run before it is served
@@ -75,6 +76,10 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(" ".join(str(error).split()))
     except OSError as error:
         return _failed(str(error))
+    except ModuleNotFoundError as error:
+        # The one package that several commands import when they come to need it.
+        is_protobuf = (error.name or "").partition(".")[0] == "google"
+        return _failed(NOT_INSTALLED if is_protobuf else f"{error} (--debug shows where)")
     except Exception as error:  # A fault of ours still ends in one line.
         return _failed(f"{type(error).__name__}: {error} (--debug shows where)")
 

@@ -21,8 +21,8 @@ from tensorwire.client.settings import (
     ClientSettings,
     chosen_tls,
 )
-from tensorwire.errors import from_native
-from tensorwire.recorded.logs import read_files
+from tensorwire.errors import TensorWireError, from_native
+from tensorwire.recorded.pace import in_order
 from tensorwire.recorded.replay import Plan, Replay, Result
 
 from .choice import timeout_option
@@ -122,7 +122,8 @@ def replay(
 
     A FILE is a request log of `tensorwire serve --log-requests` (TFRecord or JSON lines), or
     a model's warm-up file, which has no replies to compare and no times: send it with
-    --speed max.
+    --speed max. Records of several FILEs, of several models perhaps, are sent in the order of
+    their times.
 
     \b
     tensorwire replay logs/mnist-*.tfrecord localhost:50051
@@ -151,17 +152,22 @@ def replay(
         under_way = Replay(settings, plan)
     except NativeError as error:
         raise from_native(error) from None
-    interrupted = False
+    interrupted, broken = False, None
     with _Display(disable=not sys.stderr.isatty()) as display:
         try:
-            under_way.run(itertools.islice(read_files(files), count), display.show)
+            under_way.run(itertools.islice(in_order(files), count), display.show)
         except KeyboardInterrupt:
             interrupted = True
+        except TensorWireError as error:
+            broken = error
     result = under_way.result
     if as_json:
-        click.echo(json.dumps({**_document(result), "interrupted": interrupted}, indent=2))
-    else:
+        end = {"interrupted": interrupted, "error": None if broken is None else str(broken)}
+        click.echo(json.dumps({**_document(result), **end}, indent=2))
+    elif broken is None or result.sent:
         _show(result)
+    if broken is not None:
+        raise broken
     if interrupted:
         return _INTERRUPTED
     return DIFFERENT if result.different or result.failed > allow_errors else 0

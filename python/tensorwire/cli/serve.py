@@ -32,7 +32,7 @@ _log = logging.getLogger("tensorwire.cli")
 @click.command(
     cls=GroupedCommand, context_settings=HELP_SETTINGS, short_help="Serve models until stopped."
 )
-@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option(
     "--model",
     "named",
@@ -69,6 +69,7 @@ _log = logging.getLogger("tensorwire.cli")
 @setting_option("config_poll_interval", metavar="TIME")
 @setting_option("versions", metavar="latest|NUMBER|all|VERSION,...")
 @setting_option("poll_interval", metavar="TIME")
+@setting_option("store_poll_interval", metavar="TIME")
 @setting_option("reload_changed", metavar="on|off")
 @setting_option("version_transition", metavar="|".join(TRANSITIONS))
 @setting_option("load_threads", metavar="NUMBER")
@@ -129,7 +130,7 @@ def serve(
     print_config: bool,
     **settings: Any,
 ) -> None:
-    """Serve models over gRPC until stopped by Ctrl-C or SIGTERM.
+    """Serve models over gRPC and REST until stopped by Ctrl-C or SIGTERM.
 
     PATH is a SavedModel directory, a directory of versions (1, 2, ...; the highest is
     served), or a .keras or .h5 file. A model is called by the last part of its path,
@@ -139,6 +140,7 @@ def serve(
     tensorwire serve ./my_model
     tensorwire serve ./models/mnist ./models/resnet --port 8500
     tensorwire serve --model digits=./exports/2024 --host 0.0.0.0
+    tensorwire serve --config tensorwire.toml
 
     Needs TensorFlow: pip install 'tensorwire[server]'
     """

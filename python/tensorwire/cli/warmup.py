@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,18 @@ MAX_RECORDS = 1000
 """TensorFlow Serving takes no more."""
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _files(_context: click.Context, _parameter: click.Parameter, texts: Sequence[str]) -> Any:
+    """Each text is a file's name, or a pattern: a shell's would be several arguments."""
+    found: list[Path] = []
+    for text in texts:
+        names = [text] if Path(text).exists() else sorted(glob.glob(text))  # noqa: PTH207
+        files = [Path(name) for name in names if Path(name).is_file()]
+        if not files:
+            raise click.BadParameter(f"there is no file {text!r}")
+        found += files
+    return tuple(found)
 
 
 @click.group(context_settings=HELP_SETTINGS, short_help="Make a model's warm-up requests.")
@@ -74,10 +87,10 @@ class _Choice:
     "--from-log",
     "logs",
     multiple=True,
-    type=_FILE,
+    callback=_files,
     metavar="FILE",
-    help="Take recorded requests instead: a request log of tensorwire serve; may be given "
-    "several times.",
+    help="Take recorded requests instead: a request log of tensorwire serve, or a pattern such "
+    "as 'logs/m-*.tfrecord', in quotes, for several; may be given several times.",
 )
 @click.option(
     "--count",
@@ -116,7 +129,7 @@ def record(
 
     \b
     tensorwire warmup record ./my_model --input image=@digit.npy --batch 1,32
-    tensorwire warmup record ./my_model --from-log logs/m-*.tfrecord --count 100 --distinct
+    tensorwire warmup record ./my_model --from-log 'logs/m-*.tfrecord' --count 100 --distinct
 
     Needs TensorFlow, but for --from-log with --no-check: pip install 'tensorwire[server]'
     """
@@ -142,7 +155,7 @@ def record(
         if model is not None and check:
             _check(model, partial)
     checked = "" if model is not None and check else ", not checked"
-    click.echo(f"{len(logs)} records in {target}{checked}")
+    click.echo(f"{_counted(len(logs))} in {target}{checked}")
 
 
 def _target(model: Path | None, output: Path | None) -> Path:
@@ -246,7 +259,11 @@ def show(file: Path) -> None:
             table.add_row(str(number), *_described(recorded))
     console().print(table)
     more = f"; the first {MAX_RECORDS:,} are shown" if count > MAX_RECORDS else ""
-    click.echo(f"{count:,} records{more}")
+    click.echo(f"{_counted(count)}{more}")
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} record{'' if count == 1 else 's'}"
 
 
 def _described(recorded: Recorded) -> Iterable[str]:

@@ -61,6 +61,7 @@ class Settings(EngineSettings, total=False):
     config_poll_interval: float | str
     versions: str | int | Sequence[int]
     poll_interval: float | str
+    store_poll_interval: float | str
     reload_changed: bool
     version_transition: str
     load_threads: int

@@ -57,6 +57,13 @@ class LifecycleConfig:
         "How often models are looked at for new versions; 0: once.",
         shown="1s",
     )
+    store_poll_interval: float = setting(
+        10.0,
+        values.duration,
+        "How often at most models at URLs are looked at: stores count and bill requests, two "
+        "of them a look.",
+        shown="10s",
+    )
     # Made by a function: as a flag it takes a value, off too.
     reload_changed: bool = setting(
         lambda: True,

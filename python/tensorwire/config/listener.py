@@ -90,6 +90,9 @@ class ListenerConfig:
     rest_host: str | None = None
     """Where `rest_port` is, if not at `host`."""
 
+    rest_optional: bool = False
+    """The server goes on without `rest_port` where that can't be had."""
+
     short_health_names: bool = False
     """Health knows services by the names that TensorFlow Serving has for them as well."""
 
@@ -136,7 +139,8 @@ class ListenerConfig:
             return {"kind": "unix", "path": self.unix_socket, "tls": tls}
         port, protocols = (self.port, "all") if kind == "port" else (self.rest_port, "rest")
         place = {"kind": "tcp", "host": self.host_of(kind), "port": port}
-        return {**place, "protocols": protocols, "tls": tls}
+        optional = kind == "rest_port" and self.rest_optional
+        return {**place, "protocols": protocols, "tls": tls, "optional": optional}
 
     def to_native(self) -> str:
         """The JSON that `_core.Server` takes.

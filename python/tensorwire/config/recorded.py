@@ -156,16 +156,20 @@ class RequestLogConfig:
     )
 
     def check_models(self, served: list[str]) -> None:
-        """ConfigError for a setting that names a model which is not served, or whose files
-        can't be."""
+        """ConfigError for a setting that names a model which is not served."""
         for model in self.log_requests:
             if model not in (EVERY_MODEL, *served):
                 raise ConfigError(
                     f"a request log is set for a model {model!r}: the models served are "
                     + ", ".join(served)
                 )
+
+    def check_folders(self, served: list[str]) -> None:
+        """ConfigError if files of one of these models can't be made."""
         for model in served:
-            self.of_model({}, model)
+            log = self.of_model({}, model)
+            if log is not None:
+                log.check_folder()
 
     def of_model(self, table: Mapping[str, Any], model: str) -> RequestLog | None:
         """A model's log, if it has one: as its own table says, else as the settings say.

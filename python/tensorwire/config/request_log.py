@@ -127,6 +127,21 @@ class RequestLog:
             )
         return cls(**table)
 
+    def check_folder(self) -> None:
+        """ConfigError if no file can be made there. For whoever takes a configuration: what
+        becomes of the disk later costs records, and no model is the worse for it."""
+        for folder in Path(self.prefix).parents:
+            # Not those of Path: they raise where a folder may not be looked into.
+            if os.path.isdir(folder):  # noqa: PTH112
+                if os.access(folder, os.W_OK | os.X_OK):
+                    return
+                reason = f"the directory {folder} is not writable"
+            elif os.path.exists(folder):  # noqa: PTH110
+                reason = f"{folder} is not a directory"
+            else:
+                continue
+            raise ConfigError(f"prefix of a request log can't be {str(self.prefix)!r}: {reason}")
+
     def to_native(self, tags: list[str]) -> dict[str, Any]:
         """As `_core.Engine.load` takes it; the records say that the model was loaded by
         these tags."""
@@ -139,14 +154,14 @@ def _prefix(value: Any) -> str:
     path = Path(os.fspath(value)).expanduser().absolute()
     if not path.name or os.fspath(value).endswith(os.sep):
         raise ValueError("it ends with no name for the files to begin with")
-    for parent in path.parents:
-        if parent.is_dir():
-            if not os.access(parent, os.W_OK | os.X_OK):
-                raise ValueError(f"the directory {parent} is not writable")
-            break
-        if parent.exists():
-            raise ValueError(f"{parent} is not a directory")
+    if "\0" in str(path) or not _is_unicode(str(path)):
+        raise ValueError("a path in UTF-8 and without NUL is wanted")
     return str(path)
+
+
+def _is_unicode(text: str) -> bool:
+    # Bytes of a file name that are no UTF-8 are lone surrogates in Python.
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 _PARSERS: dict[str, Callable[[Any], Any]] = {
@@ -168,8 +183,15 @@ def request_log_of(message: Any, model: str) -> RequestLog | None:
     kept, as it gives no sampling rate above 0.
 
     Raises ConfigError for a collector of another type than "" or "tfrecord", "json" or
-    "jsonl", for custom ones, and for values that can't be used.
+    "jsonl", for custom ones, for values that can't be used, and if no file can be made there.
     """
+    log = _log_of(message, model)
+    if log is not None:
+        log.check_folder()
+    return log
+
+
+def _log_of(message: Any, model: str) -> RequestLog | None:
     collector, sampling = message.log_collector_config, message.sampling_config
     if message.HasField("custom_logging_config"):
         raise _refused(model, "custom_logging_config")
@@ -234,4 +256,4 @@ def _from_logging_config(table: Mapping[str, Any], model: str) -> RequestLog | N
         json_format.ParseDict(dict(table), message)
     except json_format.ParseError as error:
         raise ConfigError(f"logging_config of model {model!r}: {error}") from None
-    return request_log_of(message, model)
+    return _log_of(message, model)

@@ -20,7 +20,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -115,8 +114,9 @@ def in_folder(folder: Path, value: Any) -> Any:
     if isinstance(value, dict):
         return {key: in_folder(folder, each) for key, each in value.items()}
     if isinstance(value, str) and (found := _RELATIVE.fullmatch(value)):
-        # Not by pathlib, which takes the / from the end of a log's prefix.
-        return (found[1] or "") + os.path.join(folder, found[2])  # noqa: PTH118
+        # pathlib takes the / from the end of a log's prefix.
+        end = "/" if value.endswith("/") else ""
+        return f"{found[1] or ''}{(folder / found[2]).absolute()}{end}"
     return value
 
 

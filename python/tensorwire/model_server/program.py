@@ -82,6 +82,10 @@ class _Teller(Watcher):
     """Says that it serves, in the words that tools wait for."""
 
     def listening(self, server: Server) -> None:
+        rest = server.config.listener.rest_port
+        if rest is not None and all(place.kind != "rest_port" for place in server.places):
+            # As there: gRPC is served all the same. Why is in the line before.
+            _log.error("Failed to start HTTP Server at localhost:%d", rest)
         for place in server.places:
             if place.kind == "rest_port":
                 # Whatever address it is at, as there.

@@ -56,6 +56,7 @@ def config_of(line: CommandLine, environ: Mapping[str, str] | None = None) -> Se
         listener,
         connections=dataclasses.replace(listener.connections, **connections),
         rest_host=rest_host() if every else None,
+        rest_optional=True,
         short_health_names=line.is_on("enable_grpc_healthcheck_service"),
     )
     return dataclasses.replace(config, listener=listener)

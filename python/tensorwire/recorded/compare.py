@@ -114,7 +114,8 @@ def _leaves(value: Any, place: str = "") -> dict[str, Any]:
     elif isinstance(value, list):
         pairs = [(f"{place}[{index}]", each) for index, each in enumerate(value)]
     else:
-        return {place: float(value) if value in ("NaN", "Infinity", "-Infinity") else value}
+        # NaN and the infinities are text here, and equal to themselves.
+        return {place: value}
     found: dict[str, Any] = {}
     for inner, each in pairs:
         found |= _leaves(each, inner)

@@ -83,10 +83,28 @@ def read_files(paths: Iterable[Path]) -> Iterator[Recorded]:
         yield from _read_lines(path) if _is_json(path) else _read_records(path)
 
 
+def first_time(path: Path) -> float | None:
+    """When the first request of a file came, in seconds since 1970; None: it has none, or
+    doesn't say.
+
+    Raises what `read_files` does.
+    """
+    if _is_json(path):
+        return next((each.time for each in _read_lines(path)), None)
+    return next((_second(log) for log, _ in _logs_of(path)), None)
+
+
 def _is_json(path: Path) -> bool:
+    start = _start(path)
+    # A TFRecord file may begin with a brace as well: a length of 123 bytes. But the upper
+    # bytes of a length are 0, which no line of JSON has in it.
+    return start.lstrip()[:1] == b"{" and b"\0" not in start
+
+
+def _start(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(1) == b"{"
+            return file.read(8)
     except OSError as error:
         raise TensorWireError(f"{path} can't be read: {error.strerror}") from None
 
@@ -94,16 +112,26 @@ def _is_json(path: Path) -> bool:
 def _read_records(path: Path) -> Iterator[Recorded]:
     """Their times are whole seconds: those of one are spread over it, in their order."""
     same: list[tuple[str, Any]] = []
-    for number, log in enumerate(_logs_of(path)):
-        if same and (_second(log) != _second(same[0][1]) or len(same) == MOST_IN_A_SECOND):
-            yield from _spread(same)
-            same = []
-        same.append((f"{path}, record {number}", log))
+    kept = 0
+    try:
+        for number, (log, size) in enumerate(_logs_of(path)):
+            if same and (_second(log) != _second(same[0][1]) or kept >= MOST_KEPT_BYTES):
+                yield from _spread(same)
+                same, kept = [], 0
+            same.append((f"{path}, record {number}", log))
+            kept += size + _RECORD_BYTES
+    except DataLossError:
+        # Those before the damage are whole.
+        yield from _spread(same)
+        raise
     yield from _spread(same)
 
 
-MOST_IN_A_SECOND = 10_000
-"""Records of one second that are kept in memory to spread them."""
+MOST_KEPT_BYTES = 64 * 2**20
+"""Records of one second are kept in memory to spread them, but no more than these."""
+
+_RECORD_BYTES = 4096
+"""What a record takes beside its own bytes."""
 
 
 def _spread(same: list[tuple[str, Any]]) -> Iterator[Recorded]:
@@ -116,7 +144,8 @@ def _second(log: Any) -> int | None:
     return log.log_metadata.timestamp_secs or None
 
 
-def _logs_of(path: Path) -> Iterator[Any]:
+def _logs_of(path: Path) -> Iterator[tuple[Any, int]]:
+    """Each log with its size in bytes."""
     from google.protobuf.message import DecodeError
 
     kind = message_type(LOG)
@@ -124,18 +153,28 @@ def _logs_of(path: Path) -> Iterator[Any]:
     try:
         for record in RecordReader(str(path)):
             number += 1
-            yield kind.FromString(record)
+            yield kind.FromString(record), len(record)
     except NativeError as error:
-        raise DataLossError(f"{path}: {error.args[1]}") from None
+        packed = number < 0 and _start(path).startswith(_GZIP)
+        hint = "; it looks compressed by gzip: unpack it first" if packed else ""
+        raise DataLossError(f"{path}: {error.args[1]}{hint}") from None
     except DecodeError:
         raise DataLossError(f"{path}: record {number} is no PredictionLog") from None
+
+
+_GZIP = b"\x1f\x8b"
 
 
 def _read_lines(path: Path) -> Iterator[Recorded]:
     from google.protobuf import json_format
 
     with path.open("rb") as file:
+        # Not what is added later: a server may log what it is sent of its own log.
+        left = os.fstat(file.fileno()).st_size
         for number, line in enumerate(file):
+            left -= len(line)
+            if left < 0:
+                return
             if not line.strip():
                 continue
             try:
@@ -144,7 +183,7 @@ def _read_lines(path: Path) -> Iterator[Recorded]:
                 fields.pop("duration_ms", None)
                 log = json_format.ParseDict(fields, new_message(LOG))
                 seconds = None if time is None else _seconds(time)
-            except (ValueError, AttributeError, json_format.ParseError) as error:
+            except (ValueError, TypeError, AttributeError, json_format.ParseError) as error:
                 raise DataLossError(f"{path}: line {number + 1} is no record: {error}") from None
             yield Recorded(f"{path}, line {number + 1}", log, seconds)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 
 from tensorwire._core import Channel, NativeError, Request
 from tensorwire.client.settings import ClientSettings
-from tensorwire.errors import ConfigError
+from tensorwire.errors import ConfigError, TensorWireError
 
 from .compare import Difference, compare_messages, compare_tensors
 from .logs import Recorded
@@ -74,7 +75,7 @@ class Result:
     failures: list[tuple[str, str]] = field(default_factory=list)
     """Places and messages of failed calls."""
 
-    latencies: list[float] = field(default_factory=list)
+    latencies: array[float] = field(default_factory=lambda: array("d"))
     """Seconds, of the calls that were answered."""
 
     lateness: float = 0.0
@@ -89,8 +90,8 @@ class Result:
 
 
 class Replay:
-    """One replay; `run` may be interrupted by KeyboardInterrupt, after which `result` has what
-    was done."""
+    """One replay; `run` may be interrupted by KeyboardInterrupt, or end by an error of the
+    records, after which `result` has what was done."""
 
     def __init__(self, settings: ClientSettings, plan: Plan) -> None:
         self._channel = Channel(settings.targets, settings.to_native())
@@ -98,10 +99,14 @@ class Replay:
         self._lock = threading.Lock()
         # Bounded: a file is not read further ahead than it is sent.
         self._waiting: queue.Queue[tuple[Recorded, float] | None] = queue.Queue(plan.concurrency)
+        self._is_over = False
         self.result = Result()
 
     def run(self, records: Iterable[Recorded], shown: Callable[[Result], None]) -> None:
-        """Sends them all and waits for the answers; `shown` is called now and then."""
+        """Sends them all and waits for the answers; `shown` is called now and then.
+
+        Raises what `records` does, once what came before it is answered.
+        """
         workers = [
             threading.Thread(target=self._work, daemon=True) for _ in range(self._plan.concurrency)
         ]
@@ -109,37 +114,37 @@ class Replay:
         for worker in workers:
             worker.start()
         try:
-            self._feed(records, started, shown)
+            broken = self._feed(records, started, shown)
             for _ in workers:
                 self._waiting.put(None)
             for worker in workers:
                 worker.join()
         finally:
-            self.result.seconds = time.monotonic() - started
+            with self._lock:
+                self._is_over = True
+                self.result.seconds = time.monotonic() - started
             self._channel.close()
+        if broken is not None:
+            raise broken
 
     def _feed(
         self, records: Iterable[Recorded], started: float, shown: Callable[[Result], None]
-    ) -> None:
-        first: float | None = None
-        speed = self._plan.speed
-        for record in records:
-            if record.method is None:
-                self.result.skipped += 1
-                continue
-            if speed is None:
-                due = time.monotonic()
-            elif record.time is None:
-                raise ConfigError(
-                    f"{record.place} has no time, so there is no pace: send it with --speed max"
-                )
-            else:
-                first = record.time if first is None else first
-                due = started + (record.time - first) / speed
+    ) -> TensorWireError | None:
+        """Hands them to the workers; why there are no more, if that is an error."""
+        due_times = DueTimes(self._plan.speed, started)
+        try:
+            for record in records:
+                if record.method is None:
+                    self.result.skipped += 1
+                    continue
+                due = due_times.of(record)
                 _sleep_until(due)
-            self.result.sent += 1
-            self._waiting.put((record, due))
-            shown(self.result)
+                self.result.sent += 1
+                self._waiting.put((record, due))
+                shown(self.result)
+        except TensorWireError as error:
+            return error
+        return None
 
     def _work(self) -> None:
         while (item := self._waiting.get()) is not None:
@@ -160,6 +165,8 @@ class Replay:
         ended = time.monotonic()
         differences = self._compare(record, reply)
         with self._lock:
+            if self._is_over:
+                return
             result = self.result
             result.answered += 1
             result.latencies.append(ended - began)
@@ -175,6 +182,9 @@ class Replay:
 
     def _failed(self, record: Recorded, code: str, message: str) -> None:
         with self._lock:
+            # What an interruption cuts off is no failure.
+            if self._is_over:
+                return
             self.result.errors[code] += 1
             if len(self.result.failures) < MOST_KEPT:
                 self.result.failures.append((record.place, f"{code}: {message}"))
@@ -205,6 +215,31 @@ class Replay:
             return compare_tensors(message, reply[1], self._plan.tolerance)
         answered = type(recorded).FromString(reply)
         return compare_messages(recorded, answered, self._plan.tolerance)
+
+
+class DueTimes:
+    """When each record is to be sent, by the monotonic clock."""
+
+    def __init__(self, speed: float | None, started: float) -> None:
+        self._speed = speed
+        self._started = self._last = started
+        self._first: float | None = None
+
+    def of(self, record: Recorded) -> float:
+        """Never before the one before it: records stand in the order in which they were
+        answered, so that one that took long has a time that is past. ConfigError for one
+        without a time."""
+        if self._speed is None:
+            return time.monotonic()
+        if record.time is None:
+            raise ConfigError(
+                f"{record.place} has no time, so there is no pace: send it with --speed max"
+            )
+        if self._first is None:
+            self._first = record.time
+        due = self._started + (record.time - self._first) / self._speed
+        self._last = max(self._last, due)
+        return self._last
 
 
 def _sleep_until(due: float) -> None:

@@ -27,6 +27,9 @@ from .transition import Rules, next_steps
 LONGEST_RETRY_SECONDS = 60.0
 """Pauses between tries grow up to this, unless even the first is longer."""
 
+OUTAGE_RETRY_SECONDS = 300.0
+"""Between tries to fetch a version, once its retries are at their end: they are fewer than the
+minutes that a store may be away."""
 
 CANCELLED = Failure(None, "it is no longer wanted")
 
@@ -91,7 +94,7 @@ class Attendant:
             found = look(source, location)
             self._loop.post(lambda: self._looked(model, source, found))
 
-        self._crew.look.run(job)
+        self._crew.looking_at(source).run(job)
 
     def _looked(self, model: ManagedModel, source: Source, found: Look) -> list[str]:
         if model.source is not source or model.removed:
@@ -105,7 +108,10 @@ class Attendant:
                 model.see((), reload_changed=True)
             self._note_look(model, found.error)
         self._looking.note(model.name, found.seconds)
-        model.end_look(self._loop.now(), self._looking.least_interval, settled=settled)
+        least = self._looking.least_interval
+        if settled and model.config.is_afar:
+            least = max(least, self._settings.store_poll_interval)
+        model.end_look(self._loop.now(), least, settled=settled)
         return [model.name]
 
     def _note_look(self, model: ManagedModel, error: str | None) -> None:
@@ -139,21 +145,22 @@ class Attendant:
             seconds = time.monotonic() - started
             self._loop.post(lambda: self._fetched(version, load, found, seconds))
 
-        self._crew.fetch.run(job)
+        self._crew.fetching_from(load.source).run(job)
 
     def _fetched(
         self, version: ManagedVersion, load: LoadJob, found: Path | Failure, seconds: float
     ) -> list[str]:
         if isinstance(found, Failure):
             return self._loaded(version, load, found, seconds)
-        path, served = found, version.served
+        path, served, source = found, version.served, version.source
+        stays = served is not None and source is load.source and same_content(served, load.offer)
 
         def job() -> None:
             started = time.monotonic()
             result: Failure | None = CANCELLED
             if not load.watcher.cancelled.is_set():
                 result = self._loader.load(load.config, load.offer, path)
-            if result is not None and (served is None or not same_content(served, load.offer)):
+            if result is not None and not stays:
                 # Before it may be fetched again: what that brings must stay.
                 self._release(load.config.name, load.source, load.offer)
             in_all = seconds + time.monotonic() - started
@@ -169,9 +176,11 @@ class Attendant:
         version.doing = Doing.NOTHING
         version.seconds = seconds
         if failure is None:
-            before, version.served = version.served, load.offer
-            if before is not None and not same_content(before, load.offer):
-                self._crew.fetch.run(lambda: self._release(name, load.source, before))
+            before, source = version.served, version.source
+            version.served, version.source = load.offer, load.source
+            if before and not (source is load.source and same_content(before, load.offer)):
+                # Not among the fetches: all of them may take hours.
+                self._crew.unload(lambda: self._release(name, source, before))
             version.forget_failures()
             tell_loaded(name, version)
         elif not load.watcher.cancelled.is_set():
@@ -187,14 +196,21 @@ class Attendant:
             self._engine.fail(name, version.number, failure.code, failure.reason)
         version.error = reason = failure.reason
         version.failures += 1
-        if version.failures <= self._settings.max_load_retries:
-            first = self._settings.load_retry_interval
-            # The exponent is bounded for the sake of the number alone.
-            pause = min(first * 2 ** min(version.failures - 1, 30), LONGEST_RETRY_SECONDS)
-            pause = max(first, pause)
+        version.may_pass = failure.may_pass
+        pause = self._pause(version)
+        if pause is not None:
             version.retry_at = self._loop.now() + pause
             reason = f"{reason}; tried again in {format_duration(pause)}"
         tell_failure(name, version.number, reason)
+
+    def _pause(self, version: ManagedVersion) -> float | None:
+        """Seconds until it is tried again; None: never."""
+        if version.failures <= self._settings.max_load_retries:
+            first = self._settings.load_retry_interval
+            # The exponent is bounded for the sake of the number alone.
+            pause = min(first * 2.0 ** min(version.failures - 1, 30), LONGEST_RETRY_SECONDS)
+            return max(first, pause)
+        return OUTAGE_RETRY_SECONDS if version.may_pass else None
 
     # Unloading.
 
@@ -205,12 +221,12 @@ class Attendant:
             return
         model.leaving = Leaving.UNDER_WAY
         self._looking.note(model.name, 0.0)
-        served = [each.served for each in model.versions.values() if each.served is not None]
+        served = [(each.source, each.served) for each in model.versions.values()]
 
         def job() -> None:
             self._engine.remove(model.name)
-            for version in served:
-                self._release(model.name, model.source, version)
+            for source, version in served:
+                self._release(model.name, source, version)
             self._loop.post(lambda: self._removed(model))
 
         self._crew.unload(job)
@@ -224,17 +240,19 @@ class Attendant:
 
     def _begin_unload(self, model: ManagedModel, version: ManagedVersion) -> None:
         version.doing = Doing.UNLOADING
-        name, source, served = model.name, model.source, version.served
+        name, source, served = model.name, version.source, version.served
 
         def job() -> None:
             self._engine.unload(name, version.number)
-            if served is not None:
-                self._release(name, source, served)
+            self._release(name, source, served)
             self._loop.post(lambda: self._unloaded(name, version))
 
         self._crew.unload(job)
 
-    def _release(self, name: str, source: Source, version: ModelVersion) -> None:
+    def _release(self, name: str, source: Source | None, version: ModelVersion | None) -> None:
+        """`source`: what the version was fetched from, wherever the model is by now."""
+        if source is None or version is None:
+            return
         try:
             source.release(version)
         except Exception as error:  # A source of somebody's own may raise anything.
@@ -242,7 +260,7 @@ class Attendant:
 
     def _unloaded(self, name: str, version: ManagedVersion) -> list[str]:
         version.doing = Doing.NOTHING
-        version.served = None
+        version.served = version.source = None
         tell_unloaded(name, version)
         return [name]
 

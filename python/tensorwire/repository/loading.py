@@ -106,6 +106,9 @@ class Failure:
 
     reason: str
 
+    may_pass: bool = False
+    """It could not be fetched, which says nothing of the version itself."""
+
 
 @dataclass(frozen=True)
 class Loader:
@@ -122,7 +125,7 @@ class Loader:
         try:
             return source.fetch(version, watcher)
         except ModelLoadError as error:
-            return Failure("UNAVAILABLE", _as_text(str(error)))
+            return Failure("UNAVAILABLE", _as_text(str(error)), may_pass=True)
         except BaseException as error:
             _log.debug("fetching %s", version.location, exc_info=True)
             return Failure("INTERNAL", _as_text(f"{version.location}: {error!r}"))
@@ -134,13 +137,18 @@ class Loader:
             options = self.options(model, folder)
             self.engine.load(model.name, version.number, str(folder), options)
         except (ModelLoadError, ConfigError) as error:
-            return Failure("INVALID_ARGUMENT", _as_text(str(error)))
+            return Failure("INVALID_ARGUMENT", _told(str(error), path, version))
         except NativeError as error:
-            return Failure(None, _as_text(str(error.args[1])))
+            return Failure(None, _told(str(error.args[1]), path, version))
         except BaseException as error:  # A panic of the core is no Exception.
             _log.debug("loading %s", path, exc_info=True)
             return Failure("INTERNAL", _as_text(f"{path}: {error!r}"))
         return None
+
+
+def _told(reason: str, path: Path, version: ModelVersion) -> str:
+    """What was fetched is called by where it came from, not by where it is kept."""
+    return _as_text(reason.replace(str(path), version.location))
 
 
 def _as_text(reason: str) -> str:

@@ -12,7 +12,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from tensorwire.errors import ConfigError, ModelLoadError
 
@@ -26,6 +26,7 @@ from .source import (
     NoVersionsError,
     complete_versions,
 )
+from .stores.location import shown
 
 _log = logging.getLogger("tensorwire.repository")
 
@@ -77,12 +78,19 @@ def local_path(location: str) -> Path | None:
             raise ConfigError("a model's path can't be empty or hold a NUL")
         # Not resolved: a model behind a link goes by the link's name.
         return Path(os.path.abspath(Path(location).expanduser()))  # noqa: PTH100
-    parts = urlsplit(location)
+    parts = _parts(location)
     if parts.scheme.lower() != "file":
         return None
     if parts.netloc not in ("", "localhost") or not parts.path:
         raise ConfigError(f"{location} is no file: URL of this machine, such as file:///models/m")
     return Path(os.path.normpath(unquote(parts.path)))
+
+
+def _parts(location: str) -> SplitResult:
+    try:
+        return urlsplit(location)
+    except ValueError as error:
+        raise ConfigError(f"{shown(location)} is no URL: {error}") from None
 
 
 def list_versions(path: Path) -> list[ModelVersion]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from .source import FetchWatcher, ModelVersion
+from .source import FetchWatcher, ModelVersion, Source
 
 
 class Doing(Enum):
@@ -27,6 +27,9 @@ class ManagedVersion:
     served: ModelVersion | None = None
     """As it was when it was loaded; None: it is not available."""
 
+    source: Source | None = None
+    """What that was fetched from, and is released to."""
+
     doing: Doing = Doing.NOTHING
     watcher: FetchWatcher = field(default_factory=FetchWatcher)
     """Of the load under way."""
@@ -39,6 +42,9 @@ class ManagedVersion:
 
     error: str | None = None
     """Of the last of them."""
+
+    may_pass: bool = False
+    """The last of them is none of the version's own: its store can be back any time."""
 
     retry_at: float = 0.0
     """When it may be tried again."""

@@ -123,6 +123,11 @@ class ModelConfig:
         """Where it is, for people: a URL without what is secret in it."""
         return shown(self.base_path)
 
+    @property
+    def is_afar(self) -> bool:
+        """Its versions are in a store, at a URL."""
+        return self.source is None and not os.path.isabs(self.path)  # noqa: PTH117
+
     def open(self, cache: StoreCache | None = None) -> Source:
         """Its source; ConfigError if its URL means none. `cache`: where what a URL holds
         is kept; None: the default one."""

@@ -14,6 +14,7 @@ from tensorwire.errors import ConfigError
 from .local_source import KERAS_MAGIC, local_path
 from .model_config import ModelConfig, check_name
 from .source import GRAPH_FILE, Source
+from .stores.location import ARCHIVE_ENDINGS, KERAS_ENDINGS, shown
 
 ModelPath = str | os.PathLike[str]
 """A local path, or a URL."""
@@ -87,14 +88,11 @@ def name_from_path(path: Path) -> str:
     return path.name
 
 
-_ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".keras", ".h5", ".hdf5")
-
-
 def _name_from_url(url: str) -> str:
     """The last part of its path, without the ending of an archive; else its host."""
-    parts = urlsplit(url)
+    parts = urlsplit(shown(url))
     name = PurePosixPath(parts.path).name or parts.netloc
-    for ending in _ARCHIVES:
+    for ending in (*ARCHIVE_ENDINGS, *KERAS_ENDINGS):
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return name

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tensorwire.config import RequestLog
 from tensorwire.config.recorded import WarmupConfig
-from tensorwire.config.request_log import RequestLog
 from tensorwire.config.toml_file import (
     batching_of,
     check_key,
@@ -67,7 +67,6 @@ def _model(where: str, folder: Path, name: str, table: Any) -> ModelConfig:
         check_key(where, key, _KEYS)
     for key in ("labels", *_OPTIONS):
         check_table(f"{where} {key}", table.get(key, {}))
-    table = {**table, **{key: in_folder(folder, table[key]) for key in _OPTIONS if key in table}}
     path = table.get("path")
     if not isinstance(path, str) or not path:
         raise ConfigError(f"{where} needs a path, a text; it is {path!r}")
@@ -75,9 +74,6 @@ def _model(where: str, folder: Path, name: str, table: Any) -> ModelConfig:
         path = str((folder / Path(path).expanduser()).absolute())
     batching = batching_of(where, table["batching"]) if "batching" in table else None
     try:
-        # They are told when the file is read, and not as a version that can't be loaded.
-        WarmupConfig().of_model(table.get("warmup", {}), name)
-        RequestLog.from_table(table.get("logging", {}), name)
         return ModelConfig(
             name,
             path,
@@ -85,7 +81,19 @@ def _model(where: str, folder: Path, name: str, table: Any) -> ModelConfig:
             labels=table.get("labels", {}),
             transition=table.get("transition"),
             batching=batching,
-            options={key: table[key] for key in _OPTIONS if key in table},
+            options=_options(name, folder, table),
         )
     except ConfigError as error:
         raise ConfigError(f"{where} {error}") from None
+
+
+def _options(name: str, folder: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: dict(table[key]) for key in _OPTIONS if key in table}
+    logging = found.get("logging", {})
+    if "prefix" in logging:
+        logging["prefix"] = in_folder(folder, logging["prefix"])
+    # What can't be is told now, and not by versions that can't be loaded.
+    if (log := RequestLog.from_table(logging, name)) is not None:
+        log.check_folder()
+    WarmupConfig().of_model(found.get("warmup", {}), name)
+    return found

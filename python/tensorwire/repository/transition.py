@@ -56,4 +56,5 @@ def _resource_first(
 def _may_load(version: ManagedVersion, rules: Rules) -> bool:
     if not version.wanted or version.doing is not Doing.NOTHING or not version.needs_load:
         return False
-    return version.failures <= rules.max_load_retries and version.retry_at <= rules.now
+    tries_left = version.failures <= rules.max_load_retries or version.may_pass
+    return tries_left and version.retry_at <= rules.now

@@ -15,6 +15,7 @@ from harness.examples import CLASSIFY, example
 from harness.model_server import ModelServer, failed_start
 from harness.predict import PredictionClient, predict_request, refused
 from harness.queueing import batches, queue_up, until
+from harness.records import predict_logs, write_logs
 from harness.scrape import get
 
 Serve = Callable[..., ModelServer]
@@ -181,27 +182,26 @@ def test_enable_batching(serve: Serve, models: Path, tmp_path: Path) -> None:
     )
 
 
-PLATFORM = """
-platform_configs {
-  key: "tensorflow"
-  value {
-    source_adapter_config {
-      [type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] {
-        legacy_config { batching_parameters { max_batch_size { value: 4 } } }
-      }
-    }
-  }
-}
-"""
-
-
 def test_platform_config_file(serve: Serve, models: Path, tmp_path: Path) -> None:
-    file = tmp_path / "platform.txt"
-    file.write_text(PLATFORM)
-    flags = (f"--model_base_path={models / 'half_plus_two'}", "--enable_batching=false")
-    server = serve(*flags, f"--platform_config_file={file}").wait_listening()
+    """What it says of batching and warm-up counts, and the flags for the same do not."""
+    version = tmp_path / "half" / "1"
+    shutil.copytree(models / "half_plus_two" / "1", version)
+    # A server that warms up refuses a version of which a record fails.
+    failing = predict_logs([predict_request("default", X, signature="none")])
+    write_logs(version / "assets.extra" / "tf_serving_warmup_requests", failing)
+    file = tmp_path / "platform.config"
+    kind = "tensorflow.serving.SavedModelBundleSourceAdapterConfig"
+    file.write_text(
+        'platform_configs { key: "tensorflow" value { source_adapter_config { '
+        f"[type.googleapis.com/{kind}] {{ legacy_config {{ "
+        "batching_parameters { max_batch_size { value: 4 } } } } } } }"
+    )
+    flags = (f"--platform_config_file={file}", "--enable_batching=false", "--enable_model_warmup")
+    server = serve(f"--model_base_path={version.parent}", *flags).wait_listening()
+    client = PredictionClient(server.channel())
     with refused(INVALID, "Task size 5 is larger than maximum input batch size 4"):
-        PredictionClient(server.channel()).predict("default", {"x": np.zeros(5, np.float32)})
+        client.predict("default", {"x": np.zeros(5, np.float32)})
+    assert client.predict("default", X)["y"].tolist() == [2.5, 3.0]
     server.stop()
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import socket
 import struct
 import time
 from collections.abc import Callable
@@ -62,6 +63,21 @@ def test_rest_on_the_port_of_grpc_is_told_and_served(serve: Serve, half: str) ->
     assert get(port, "/v1/models/default").status == 200
     assert y_of(server.channel()) == [3.5, 4.0]
     server.stop()
+
+
+def test_a_port_for_rest_that_is_taken(serve: Serve, half: str) -> None:
+    """It costs REST its own port and nothing else, as there."""
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        server = serve(half, f"--rest_api_port={port}").wait_listening()
+        assert f":{port}: Address already in use" in server.stderr
+        assert f"Failed to start HTTP Server at localhost:{port}" in server.stderr
+        assert "Exporting HTTP/REST API" not in server.stderr
+        assert y_of(server.channel()) == [3.5, 4.0]
+        assert get(server.port, "/v1/models/default").status == 200
+        server.stop()
 
 
 def ssl_config(folder: Path, authority: Authority, **more: str) -> Path:

@@ -341,3 +341,141 @@ def test_a_bomb_is_not_unpacked(web: FileServer, tmp_path: Path) -> None:
     text = refusal(open_store(f"{web.url}/m.tar.gz", cache))
     assert "more than its limit of 30MiB (store_cache_size)" in text
     assert sum(file.stat().st_size for file in cache.folder.rglob("*") if file.is_file()) < 1000
+
+
+def gets(web: FileServer) -> int:
+    return [each.method for each in web.asked].count("GET")
+
+
+@pytest.mark.parametrize("harm", ["name", "bomb", "checksum"])
+def test_what_was_refused_is_not_downloaded_at_every_look(
+    web: FileServer, tmp_path: Path, harm: str
+) -> None:
+    cache = StoreCache(tmp_path / "cache", 30 << 20)
+    files = {"saved_model.pb": b"x", "../out": b"x"} if harm == "name" else {"saved_model.pb": b""}
+    if harm == "bomb":
+        files["assets/zeros"] = bytes(40 << 20)
+    web.files = {"/m.tar.gz": tar(files)}
+
+    def claim(asked: Asked, reply: Reply) -> None:
+        reply.headers["Content-MD5"] = "1B2M2Y8AsgTpgAmY7PhCfg=="
+
+    web.meddle = claim if harm == "checksum" else None
+    source = open_store(f"{web.url}/m.tar.gz", cache)
+    texts = {refusal(source) for _ in range(3)}
+    assert len(texts) == 1
+    assert gets(web) == 1
+    # Other content is looked at at once.
+    web.meddle = None
+    web.files = {"/m.tar.gz": tar(a_version(10))}
+    assert fetch_all(source) == {1: a_version(10)}
+
+
+def test_a_server_that_says_nothing_of_changes(
+    web: FileServer, cache: StoreCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is kept from before a restart may be something else by now."""
+    web.etags = False
+    web.files = {"/m.tar": tar(a_version(10, 1), "w")}
+    url = f"{web.url}/m.tar?token=secret1"
+    with caplog.at_level("WARNING", "tensorwire"):
+        source = open_store(url, cache)
+        assert fetch_all(source) == fetch_all(source) == {1: a_version(10, 1)}
+    assert gets(web) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{web.url}/m.tar: its server says neither ETag nor Last-Modified: a change that keeps "
+        "its size is not seen before a restart"
+    ]
+    web.files = {"/m.tar": tar(a_version(10, 2), "w")}
+    assert fetch_all(open_store(url, cache)) == {1: a_version(10, 2)}
+
+
+def test_a_connection_that_breaks_off_where_no_length_was_said(
+    web: FileServer, cache: StoreCache
+) -> None:
+    web.files = {"/m.tar": tar(LARGE, "w")}
+    cuts = iter([300_000])
+
+    def cut(asked: Asked, reply: Reply) -> None:
+        if asked.method == "HEAD":
+            del reply.headers["Content-Length"]
+        else:
+            reply.cut_after = next(cuts, None)
+
+    web.meddle = cut
+    assert fetch_all(open_store(f"{web.url}/m.tar", cache)) == {1: LARGE}
+    assert gets(web) == 2
+
+
+def test_a_server_that_says_a_length_of_0_for_head(web: FileServer, cache: StoreCache) -> None:
+    web.files = {"/m.zip": zipped(a_version(10))}
+
+    def empty(asked: Asked, reply: Reply) -> None:
+        if asked.method == "HEAD":
+            reply.headers["Content-Length"] = "0"
+
+    web.meddle = empty
+    assert fetch_all(open_store(f"{web.url}/m.zip", cache)) == {1: a_version(10)}
+
+
+def test_a_server_that_never_gets_any_further_is_given_up(
+    web: FileServer, cache: StoreCache
+) -> None:
+    web.ranges = False
+    web.files = {"/m.tar": tar(LARGE, "w")}
+
+    def cut(asked: Asked, reply: Reply) -> None:
+        if asked.method == "GET":
+            reply.cut_after = 600_000 if gets(web) % 2 else 300_000
+
+    web.meddle = cut
+    assert "can't be read" in refusal(open_store(f"{web.url}/m.tar", cache))
+    assert gets(web) <= 2 * http_reader.TRIES
+
+
+def test_a_look_that_takes_too_long_is_given_up(
+    web: FileServer, cache: StoreCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_reader, "LOOK_SECONDS", 0.3)
+    ended = threading.Event()
+    web.files = {"/m.zip": b""}
+    web.meddle = lambda asked, reply: ended.wait(20)
+    started = time.monotonic()
+    try:
+        text = refusal(open_store(f"{web.url}/m.zip", cache))
+    finally:
+        ended.set()
+    assert text == f"{web.url}/m.zip can't be read: the store does not answer"
+    assert time.monotonic() - started < 5.0
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("file:///etc/passwd", "it redirects to file:///etc/passwd, which is no web address"),
+        ("/m.zip", "its server redirects too often"),
+    ],
+)
+def test_redirects_that_lead_nowhere(
+    web: FileServer, cache: StoreCache, target: str, says: str
+) -> None:
+    def redirect(asked: Asked, reply: Reply) -> None:
+        reply.status, reply.body = 302, b""
+        reply.headers = {"Location": target, "Content-Length": "0"}
+
+    web.files = {"/m.zip": b""}
+    web.meddle = redirect
+    assert (
+        refusal(open_store(f"{web.url}/m.zip", cache)) == f"{web.url}/m.zip can't be read: {says}"
+    )
+
+
+def test_an_archive_that_just_fits(web: FileServer, tmp_path: Path) -> None:
+    files = a_version(100_000)
+    packed = web.files["/m.tar"] = tar(files, "w")
+    needed = len(packed) + sum(map(len, files.values()))
+    assert fetch_all(open_store(f"{web.url}/m.tar", StoreCache(tmp_path / "a", needed))) == {
+        1: files
+    }
+    text = refusal(open_store(f"{web.url}/m.tar", StoreCache(tmp_path / "b", needed - 1)))
+    assert f"m.tar needs {needed} bytes in the store cache" in text

@@ -1,6 +1,7 @@
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -203,3 +204,38 @@ def test_the_signature_that_tensorflow_keeps_is_no_choice() -> None:
         assert str(caught.value) == (
             f"model m has no signature {asked!r}; it has: serving_default"
         )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("models", "list", "localhost:1"),
+        ("models", "config", "localhost:1"),
+        ("replay", "LOG", "localhost:1"),
+        ("warmup", "show", "LOG"),
+        ("warmup", "record", "--from-log", "LOG", "--no-check", "-o", "OUT"),
+    ],
+)
+def test_without_protobuf_it_says_what_to_install(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"any bytes")
+    places = {"LOG": str(log), "OUT": str(tmp_path / "out")}
+    program = (
+        "import sys\n"
+        "sys.modules['google'] = None\n"
+        "from tensorwire.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *(places.get(word, word) for word in command)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: protobuf, which this needs, is not installed: pip install 'tensorwire[server]'\n"
+    )

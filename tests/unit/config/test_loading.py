@@ -27,6 +27,7 @@ def test_defaults() -> None:
                 "port": 50051,
                 "protocols": "all",
                 "tls": None,
+                "optional": False,
             }
         ],
         "connections": {
@@ -130,6 +131,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "TENSORWIRE_MEASURE_BUDGET": "0",
         "TENSORWIRE_MEASURE_CACHE": "off",
         "TENSORWIRE_STORE_CACHE": str(tmp_path / "stores"),
+        "TENSORWIRE_STORE_POLL_INTERVAL": "30s",
         "TENSORWIRE_STORE_CACHE_SIZE": "50GiB",
         "TENSORWIRE_MAX_BATCH_SIZE": "32",
         "TENSORWIRE_BATCH_TIMEOUT": "2ms",
@@ -175,6 +177,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     life = config.lifecycle
     assert (life.model_config_file, life.config_poll_interval) == (batching, 0.0)
     assert (life.versions, life.poll_interval) == (Specific(frozenset({1, 3})), 10.0)
+    assert life.store_poll_interval == 30.0
     assert (life.reload_changed, life.version_transition) == (False, "resource")
     assert (life.load_threads, life.max_load_retries) == (2, 0)
     assert (life.load_retry_interval, life.listen_when) == (60.0, "loaded")

@@ -9,6 +9,7 @@ from tensorwire.config import RequestLog, load_config, request_log_of
 from tensorwire.config.request_log import as_logging_config
 from tensorwire.errors import ConfigError
 from tensorwire.messages import new_message
+from tensorwire.repository.toml_models import TomlModels
 
 
 def logging_config(**fields: Any) -> Any:
@@ -123,3 +124,52 @@ def test_a_models_own_warm_up() -> None:
         config.of_model({"times": 3}, "m")
     with pytest.raises(ConfigError, match="failing of the warm-up of model 'm' can't be 'no'"):
         config.of_model({"failing": "no"}, "m")
+
+
+def test_a_log_that_can_not_be_written_is_no_fault_of_a_version(tmp_path: Path) -> None:
+    """Its folder is looked at when a configuration is taken, and not when a version is loaded
+    or described."""
+    (tmp_path / "file").write_text("in the way")
+    prefix = str(tmp_path / "file" / "m")
+    config = load_config({"log_requests": prefix}, {}).request_logs
+    with pytest.raises(ConfigError, match="file is not a directory"):
+        config.check_folders(["m"])
+    log = config.of_model({}, "m")
+    assert log is not None and log.prefix == f"{prefix}-m"
+    serving = {
+        "log_collector_config": {"filename_prefix": prefix},
+        "sampling_config": {"sampling_rate": 1},
+    }
+    for table in (serving, {"prefix": prefix}):
+        assert config.of_model(table, "m") == RequestLog(prefix=prefix)
+        assert as_logging_config(table, "m")
+
+
+def test_models_in_toml(tmp_path: Path) -> None:
+    """A mistake is told when the file is read; what begins with ./ is beside the file."""
+    file = tmp_path / "tensorwire.toml"
+
+    def read(line: str) -> Any:
+        file.write_text(f'[models.m]\npath = "/m"\n{line}\n')
+        (model,) = TomlModels(file)()
+        return model.options
+
+    assert read('logging = { prefix = "./logs/m" }') == {
+        "logging": {"prefix": str(tmp_path / "logs" / "m")}
+    }
+    (tmp_path / "file").write_text("in the way")
+    for line, says in (
+        ("logging = { prefix = './file/m' }", "file is not a directory"),
+        ("logging = { prefix = '/tmp/m', sampling_rate = 2 }", "it is not from 0 to 1"),
+        ("logging = { rate = 1 }", "has no 'rate'"),
+        ("warmup = { times = 1 }", "has no 'times'"),
+    ):
+        with pytest.raises(ConfigError, match=says) as error:
+            read(line)
+        assert str(error.value).startswith(f"{file}: [models.m] ")
+
+
+@pytest.mark.parametrize("prefix", ["/tmp/a\0b", "/tmp/\udcff"])
+def test_a_prefix_is_a_path_in_utf8(prefix: str) -> None:
+    with pytest.raises(ConfigError, match="a path in UTF-8 and without NUL is wanted"):
+        RequestLog(prefix=prefix)

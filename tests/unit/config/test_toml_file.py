@@ -137,7 +137,7 @@ def test_paths_in_it_are_relative_to_its_folder_wherever_they_stand(file: Path) 
     config = load_config({"config": file}, {})
     folder = file.parent
     assert config.batches.model_batching == {"m": Batching(max_batch_size=7)}
-    prefixes = {"m": f"{folder}/./logs/", "n": f"{folder}/../n"}
+    prefixes = {"m": f"{folder}/logs/", "n": f"{folder}/../n"}
     assert dict(config.request_logs.log_requests) == prefixes
     (model,) = TomlModels(file)()
-    assert model.options == {"logging": {"prefix": f"{folder}/./own/log"}}
+    assert model.options == {"logging": {"prefix": f"{folder}/own/log"}}

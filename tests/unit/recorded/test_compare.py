@@ -96,3 +96,17 @@ def test_classes() -> None:
     place = "result.classifications[0].classes[0]"
     assert score == Difference(f"{place}.score", "0.5 was recorded, 0.75 answered")
     assert label == Difference(f"{place}.label", "'a' was recorded, 'b' answered")
+
+
+def test_not_a_number_is_like_itself() -> None:
+    def response(score: float, label: str = "") -> Any:
+        message = new_message("tensorflow.serving.ClassificationResponse")
+        found = message.result.classifications.add().classes.add()
+        found.label, found.score = label, score
+        return message
+
+    for score in (np.nan, np.inf, -np.inf):
+        assert compare_messages(response(score), response(score), 1e-5) == []
+        (found,) = compare_messages(response(score), response(0.5), 1e-5)
+        assert found.what.endswith("was recorded, 0.5 answered")
+    assert compare_messages(response(1, "NaN"), response(1, "NaN"), 1e-5) == []

@@ -11,7 +11,7 @@ from tensorwire.repository.change import Change
 from tensorwire.repository.crew import Crew
 from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.reconciler import Reconciler
-from tensorwire.repository.source import FetchWatcher, ModelVersion
+from tensorwire.repository.source import FetchWatcher, ModelVersion, Source
 
 Job = Callable[[], None]
 
@@ -97,11 +97,13 @@ class ScriptedSource:
         self.released: list[int] = []
         self.unfetchable: dict[int, Exception] = {}
         self.watchers: list[FetchWatcher] = []
+        self.looks = 0
 
     def offer(self, *numbers: int, stamp: str = "s") -> None:
         self.offers = [ModelVersion(each, f"/m/{each}", stamp=stamp) for each in numbers]
 
     def versions(self) -> list[ModelVersion]:
+        self.looks += 1
         if isinstance(self.offers, Exception):
             raise self.offers
         return list(self.offers)
@@ -144,6 +146,8 @@ class Bench:
         self.exporter = CannedExporter()
         self.options: Callable[[ModelConfig, Path], str] = no_options
         self.now = 0.0
+        self.sources: dict[str, Source] = {}
+        """What is at some URLs."""
         self.look, self.fetch = PatientWorkers(), PatientWorkers()
         self.load, self.unload = PatientWorkers(), PatientWorkers()
         crew = Crew(self.look, self.fetch, self.load, self.unload.run)  # type: ignore[arg-type]
@@ -154,6 +158,7 @@ class Bench:
             LifecycleConfig(**settings),  # type: ignore[arg-type]
             clock=lambda: self.now,
             crew=crew,
+            open_source=lambda config: self.sources.get(config.base_path) or config.open(),
         )
 
     def settle(self, *but: PatientWorkers) -> None:

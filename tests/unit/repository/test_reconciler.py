@@ -489,3 +489,54 @@ def test_it_waits_without_looking_around() -> None:
     assert 2 in engine.available["m"]
     assert reconciler.remove("m").wait(30)
     assert reconciler.stop(30.0) is True
+
+
+def test_versions_are_released_to_the_source_they_came_from() -> None:
+    bench = Bench()
+    first, second = ScriptedSource(1), ScriptedSource(1)
+    bench.serve(model(first))
+    bench.reconciler.put(model(second))
+    bench.settle()
+    assert bench.served() == [1]
+    second.offer(2)
+    bench.poll()
+    assert bench.served() == [2]
+    assert (first.released, second.released) == ([1], [])
+    bench.reconciler.remove("m")
+    bench.settle()
+    assert (first.released, second.released) == ([1], [2])
+
+
+def test_a_version_is_fetched_still_when_its_store_was_away_for_long(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    source.unfetchable[1] = ModelLoadError("the store does not answer")
+    bench.serve(model(source))
+    for _ in range(20):
+        bench.pass_time(300.0)
+    source.unfetchable.clear()
+    bench.pass_time(300.0)
+    assert bench.served() == [1]
+
+
+def test_a_store_is_looked_at_less_often(bench: Bench) -> None:
+    source = bench.sources["s3://bucket/m"] = ScriptedSource(1)
+    bench.serve(ModelConfig("m", "s3://bucket/m"))
+    assert (bench.served(), source.looks) == ([1], 1)
+    for _ in range(9):
+        bench.pass_time(1.0)
+    assert source.looks == 1
+    source.offer(1, 2)
+    bench.pass_time(1.0)
+    assert source.looks == 2
+    # Whether what is new is quiet is seen soon.
+    bench.pass_time(1.0)
+    assert (bench.served(), source.looks) == ([2], 3)
+
+
+def test_an_error_of_what_was_fetched_names_where_it_came_from(bench: Bench) -> None:
+    source = bench.sources["s3://bucket/m"] = ScriptedSource()
+    source.offers = [ModelVersion(1, "s3://bucket/m/1", stamp="s")]
+    source.fetch = lambda version, watcher: Path("/cache/0123/content")  # type: ignore[method-assign]
+    bench.engine.refuse.add("/cache/0123/content")
+    change = bench.serve(ModelConfig("m", "s3://bucket/m"))
+    assert errors(change) == ["s3://bucket/m/1 is corrupt"]

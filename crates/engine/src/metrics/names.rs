@@ -27,17 +27,20 @@ pub enum Api {
     RestClassify,
     /// `:regress` over REST.
     RestRegress,
+    /// What models there are and what they take, over REST: runs none of them.
+    RestLookUp,
 }
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Predict,
         Self::Classify,
         Self::Regress,
         Self::RestPredict,
         Self::RestClassify,
         Self::RestRegress,
+        Self::RestLookUp,
     ];
 
     /// TensorFlow Serving's labels for it: `API` and `entrypoint`.
@@ -49,12 +52,13 @@ impl Api {
             Self::RestPredict => ("predict", "REST"),
             Self::RestClassify => ("classify", "REST"),
             Self::RestRegress => ("regress", "REST"),
+            Self::RestLookUp => ("", "REST"),
         }
     }
 
     /// Whether its rows are tf.Examples.
     fn has_examples(self) -> bool {
-        !matches!(self, Self::Predict | Self::RestPredict)
+        !matches!(self, Self::Predict | Self::RestPredict | Self::RestLookUp)
     }
 }
 
@@ -172,6 +176,13 @@ impl NameMetrics {
         });
     }
 
+    /// Counts a look-up over REST that was answered well.
+    pub fn looked_up(&self, latency: Duration) {
+        self.ok[Api::RestLookUp as usize].write(|counters, writer| {
+            add(&counters.latency, writer, LATENCIES.of(latency));
+        });
+    }
+
     /// Counts one that was not.
     pub fn failed(&self, kind: Kind) {
         self.failed
@@ -263,6 +274,12 @@ impl Names {
     pub fn of(&self, name: &str) -> Arc<NameMetrics> {
         let mut names = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(names.entry(name.to_owned()).or_default())
+    }
+
+    /// The same, if there is such a name.
+    pub fn find(&self, name: &str) -> Option<Arc<NameMetrics>> {
+        let names = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        names.get(name).map(Arc::clone)
     }
 
     /// All names and what was counted of them, sorted; first those who named none.

@@ -41,13 +41,24 @@ impl Compression {
 
     /// The message itself; an error if it is more than `limit` bytes, found before
     /// more than those are made.
-    pub(crate) fn decompress(self, message: &[u8], limit: usize) -> Result<Bytes, ServeError> {
+    pub(super) fn decompress(self, message: &[u8], limit: usize) -> Result<Bytes, ServeError> {
+        self.decompress_from(message, limit, EXPANSION_FLOOR)
+    }
+
+    /// The same, for what may become `floor` bytes however few it has.
+    pub(crate) fn decompress_from(
+        self,
+        message: &[u8],
+        limit: usize,
+        floor: usize,
+    ) -> Result<Bytes, ServeError> {
+        let most = limit.min(floor.max(EXPANSION_RATIO.saturating_mul(message.len())));
         match self {
             Self::Identity => Err(ServeError::internal(
                 "the message is marked as compressed, but no grpc-encoding says how",
             )),
-            Self::Gzip => inflate(GzDecoder::new(message), bound(message, limit)),
-            Self::Deflate => inflate(ZlibDecoder::new(message), bound(message, limit)),
+            Self::Gzip => inflate(GzDecoder::new(message), most),
+            Self::Deflate => inflate(ZlibDecoder::new(message), most),
         }
     }
 }
@@ -55,10 +66,6 @@ impl Compression {
 /// Real tensors shrink to a tenth at best; a bomb grows a thousandfold.
 const EXPANSION_RATIO: usize = 64;
 const EXPANSION_FLOOR: usize = 64 << 20;
-
-fn bound(message: &[u8], limit: usize) -> usize {
-    limit.min(EXPANSION_FLOOR.max(EXPANSION_RATIO.saturating_mul(message.len())))
-}
 
 fn inflate(reader: impl Read, limit: usize) -> Result<Bytes, ServeError> {
     let mut message = Vec::new();

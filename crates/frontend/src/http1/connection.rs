@@ -12,12 +12,13 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::forsaken::{Requests, forsaken};
 use super::{HeldPage, pages};
 use crate::app::App;
-use crate::lifetime::finish;
+use crate::lifetime::{finish, overdue};
 use crate::rest;
 use crate::shared_stream::SharedStream;
 use crate::traffic::InFlight;
@@ -30,8 +31,8 @@ const HEAD_LIMIT: Duration = Duration::from_secs(75);
 /// tokens of all proxies on the way, 64 KiB is more than they pass on themselves.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// Serves a connection until the client closes it, or until the drain or its age, when it
-/// finishes the request it has and closes.
+/// Serves a connection until the client closes it or has gone without a word, or until the
+/// drain or its age, when it finishes the request it has and closes.
 pub(crate) async fn serve<S>(
     stream: S,
     socket: SharedStream,
@@ -41,23 +42,38 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let watched = Rc::clone(&app);
-    let service = service_fn(move |request| {
+    let requests = Rc::new(Requests::default());
+    let service = service_fn(|request| {
         let (app, socket) = (Rc::clone(&app), socket.clone());
-        async move { Ok::<_, Infallible>(answer(&app, request, socket).await) }
+        let answering = requests.begin();
+        async move {
+            let page = answer(&app, request, socket).await;
+            drop(answering);
+            Ok::<_, Infallible>(page)
+        }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
+        // hyper's own limit knows no reply that nobody reads, and is a timer a request.
+        .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES)
         // A client that has said all may close its side and still wants its answer.
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    tokio::select! {
+    let idle_limit = watched.connections.max_connection_idle;
+    let idle_limit = idle_limit.map_or(HEAD_LIMIT, |limit| limit.min(HEAD_LIMIT));
+    let forsaken = forsaken(&requests, || socket.sending(), idle_limit);
+    let (mut connection, mut forsaken) = (pin!(connection), pin!(forsaken));
+    let reason = tokio::select! {
         ended = connection.as_mut() => return ended,
-        () = finish(&watched) => connection.as_mut().graceful_shutdown(),
+        () = forsaken.as_mut() => return Ok(()),
+        reason = finish(&watched) => reason,
+    };
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        ended = connection => ended,
+        () = forsaken => Ok(()),
+        () = overdue(&watched, reason) => Ok(()),
     }
-    connection.await
 }
 
 async fn answer(

@@ -2,6 +2,8 @@
 
 pub(crate) mod sniff;
 
+mod forsaken;
+
 mod connection;
 pub(crate) use connection::serve;
 

@@ -29,14 +29,17 @@ pub(crate) async fn answer(app: &App, head: &Parts) -> Response<Bytes> {
         (path @ ("/metrics" | "/healthz" | "/readyz"), method) => not_allowed(path, method),
         (path, _) => nothing_at(path),
     };
-    let length = HeaderValue::from(response.body().len());
+    tell_length(&mut response, &head.method);
     response
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, length);
-    if head.method == Method::HEAD {
-        response.body_mut().clear();
+}
+
+/// Says how long a page is, and takes its body away if its head alone was asked for.
+pub(crate) fn tell_length(page: &mut Response<Bytes>, method: &Method) {
+    let length = HeaderValue::from(page.body().len());
+    page.headers_mut().insert(header::CONTENT_LENGTH, length);
+    if method == Method::HEAD {
+        page.body_mut().clear();
     }
-    response
 }
 
 async fn metrics_page(app: &App) -> Response<Bytes> {

@@ -12,6 +12,13 @@ pub enum ListenerOptions {
     Unix(UnixOptions),
 }
 
+impl ListenerOptions {
+    /// Whether the server goes on without it where it can't be had.
+    pub(crate) fn is_optional(&self) -> bool {
+        matches!(self, Self::Tcp(tcp) if tcp.optional)
+    }
+}
+
 impl std::fmt::Display for ListenerOptions {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -33,6 +40,8 @@ pub struct TcpOptions {
     pub protocols: Protocols,
     /// What it proves itself with; `None`: it speaks in the clear.
     pub tls: Option<TlsOptions>,
+    /// Whether the server goes on without it where the port can't be had.
+    pub optional: bool,
 }
 
 /// A Unix socket to listen on.

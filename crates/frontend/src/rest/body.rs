@@ -13,6 +13,7 @@ use http::{HeaderMap, header};
 use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep};
 
+use super::aside::{LARGE, aside};
 use crate::grpc::Compression;
 
 /// How long a client may send nothing in the midst of a body.
@@ -22,14 +23,17 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(75);
 /// a large one gets memory as it sends, not as it promises.
 const RESERVE_LIMIT: usize = 4 << 20;
 
-/// From this size on a body is decompressed in a thread of its own, bytes.
-const LARGE: usize = 64 << 10;
+/// How large a body may become from however few bytes: TensorFlow Serving's limit. JSON
+/// shrinks far more than tensors do; a row of zeros to a hundredth.
+const INFLATED_FLOOR: usize = 100_000_000;
 
 /// Why there is no body.
 #[derive(Debug)]
 pub(super) enum Unread {
     /// Larger than a message may be.
     TooLarge { length: usize, limit: usize },
+    /// The same of what it is when it is decompressed.
+    Inflated(ServeError),
     /// Nothing came for so long.
     Silent(Duration),
     /// Broken off, or not what its headers say.
@@ -46,7 +50,7 @@ impl Unread {
                 Kind::Cancelled,
                 format!("nothing of the request came for {} s", time.as_secs()),
             ),
-            Self::Wrong(error) => error.clone(),
+            Self::Inflated(error) | Self::Wrong(error) => error.clone(),
         }
     }
 }
@@ -148,18 +152,16 @@ fn is_gzip(headers: &HeaderMap) -> bool {
 
 async fn decompress(body: Bytes, limit: usize) -> Result<Bytes, Unread> {
     let is_large = body.len() >= LARGE;
-    let inflate = move || Compression::Gzip.decompress(&body, limit);
+    let inflate = move || Compression::Gzip.decompress_from(&body, limit, INFLATED_FLOOR);
     let inflated = if is_large {
-        let thread = tokio::task::spawn_blocking(inflate);
-        thread.await.unwrap_or_else(|_panic| Err(engine::lost()))
+        aside(inflate).await.unwrap_or_else(|| Err(engine::lost()))
     } else {
         inflate()
     };
-    inflated.map_err(|error| {
-        Unread::Wrong(match error.kind() {
-            // gRPC's word for what is not compressed as it should be.
-            Kind::Internal => ServeError::invalid_argument(error.message().to_owned()),
-            _ => error,
-        })
+    inflated.map_err(|error| match error.kind() {
+        // gRPC's word for what is not compressed as it should be.
+        Kind::Internal => Unread::Wrong(ServeError::invalid_argument(error.message().to_owned())),
+        Kind::ResourceExhausted => Unread::Inflated(error),
+        _ => Unread::Wrong(error),
     })
 }

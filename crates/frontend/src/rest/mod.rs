@@ -7,21 +7,24 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use engine::metrics::NameMetrics;
 use engine::{Clock, ServeError};
 use futures_util::FutureExt as _;
 use http::request::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
 
 use crate::app::App;
 use crate::control::{self, Verb};
 use crate::grpc::server_timing;
-use crate::http1::{HeldPage, HttpResponder};
+use crate::http1::{HeldPage, HttpResponder, pages};
 use crate::shared_stream::SharedStream;
 
 mod route;
 pub(crate) use route::is_rest;
 use route::{InferenceMethod, ModelPath, Route};
+
+mod aside;
 
 mod body;
 use body::Unread;
@@ -93,7 +96,10 @@ where
             HeldPage::free(change(app, (verb, &name), (head.headers, body)).await)
         }
         Ok(route) => HeldPage::free(look_up(app, &route, &head.headers)),
-        Err(error) => HeldPage::free(status::failure(&error)),
+        Err(error) => {
+            app.engine.names.unknown.failed(error.kind());
+            HeldPage::free(status::failure(&error))
+        }
     };
     if app.rest.cors {
         page::allow_all_origins(answer.page.headers_mut());
@@ -101,19 +107,34 @@ where
     if accepts_gzip {
         answer.page = page::compressed(answer.page).await;
     }
+    if head.method == Method::HEAD {
+        pages::tell_length(&mut answer.page, &head.method);
+    }
     answer
 }
 
 /// Answers what needs no model to run.
 fn look_up(app: &App, route: &Route, headers: &HeaderMap) -> Response<Bytes> {
-    match route {
-        Route::Models => models::list(app),
-        Route::Status(model) => models::status(app, model),
-        Route::Metadata(model) => models::metadata(app, model),
-        Route::Preflight => page::preflight(headers),
+    let arrived = Instant::now();
+    let (name, found) = match route {
+        Route::Models => ("", models::list(app)),
+        Route::Status(model) => (&*model.name, models::status(app, model)),
+        Route::Metadata(model) => (&*model.name, models::metadata(app, model)),
+        Route::Preflight => return page::preflight(headers),
         // Answered where its body is read.
-        Route::Inference(..) | Route::Control(..) => Response::default(),
-    }
+        Route::Inference(..) | Route::Control(..) => return Response::default(),
+    };
+    count(app, name, |counts| match &found {
+        Ok(_) => counts.looked_up(arrived.elapsed()),
+        Err(error) => counts.failed(error.kind()),
+    });
+    found.unwrap_or_else(|error| status::failure(&error))
+}
+
+/// Counts as TensorFlow Serving does: by the name, if a model of it was ever served.
+fn count(app: &App, name: &str, write: impl FnOnce(&NameMetrics)) {
+    let names = &app.engine.names;
+    write(names.find(name).as_deref().unwrap_or(&names.unknown));
 }
 
 /// Answers what the control plane is to do or to tell.
@@ -148,7 +169,11 @@ where
 {
     let body = match body::read(&headers, body, app.max_message_bytes).await {
         Ok(body) => body,
-        Err(unread) => return HeldPage::free(unread_page(app, &unread)),
+        Err(unread) => {
+            let kind = unread.to_error().kind();
+            count(app, &model.name, |counts| counts.failed(kind));
+            return HeldPage::free(unread_page(app, &unread));
+        }
     };
     let inference = Inference {
         model,
@@ -187,7 +212,9 @@ fn unread_page(app: &App, unread: &Unread) -> Response<Bytes> {
     app.engine.unmatched.record(error.kind());
     let mut page = status::failure(&error);
     match unread {
-        Unread::TooLarge { .. } => *page.status_mut() = StatusCode::PAYLOAD_TOO_LARGE,
+        Unread::TooLarge { .. } | Unread::Inflated(_) => {
+            *page.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        }
         Unread::Silent(_) => *page.status_mut() = StatusCode::REQUEST_TIMEOUT,
         Unread::Wrong(_) => {}
     }

@@ -1,19 +1,19 @@
 //! What there is to read of models: the states of their versions, and their signatures.
 
 use bytes::Bytes;
-use engine::{ModelSelector, Version};
+use engine::{ModelSelector, ServeError, Version};
 use http::Response;
 use wire::proto::serving::GetModelStatusResponse;
 use wire::rest::{metadata_json, models_json, status_json};
 
-use super::page::{self, of_written};
+use super::page;
 use super::route::{ModelPath, PathVersion};
-use super::status::failure;
+use super::status::of_codec;
 use crate::app::App;
 use crate::services::model_status;
 
 /// Every model with the states of its versions.
-pub(super) fn list(app: &App) -> Response<Bytes> {
+pub(super) fn list(app: &App) -> Result<Response<Bytes>, ServeError> {
     let names = app.engine.registry.names().into_iter();
     let models: Vec<(String, GetModelStatusResponse)> = names
         .map(|name| {
@@ -26,12 +26,13 @@ pub(super) fn list(app: &App) -> Response<Bytes> {
             (name, status)
         })
         .collect();
-    of_written(app, models_json(&models))
+    let body = models_json(&models).map_err(|error| of_codec(&error))?;
+    Ok(page::json(body))
 }
 
 /// The states of a model's versions, newest first: all, or the one asked for. A label is
 /// not looked at, as in TensorFlow Serving.
-pub(super) fn status(app: &App, model: &ModelPath) -> Response<Bytes> {
+pub(super) fn status(app: &App, model: &ModelPath) -> Result<Response<Bytes>, ServeError> {
     let version = match model.version {
         PathVersion::Number(number) => Version::Number(number),
         PathVersion::Latest | PathVersion::Label(_) => Version::Latest,
@@ -40,20 +41,15 @@ pub(super) fn status(app: &App, model: &ModelPath) -> Response<Bytes> {
         name: &model.name,
         version,
     };
-    match model_status::read(app, selector) {
-        Ok(status) => of_written(app, status_json(&status)),
-        Err(error) => failure(&error),
-    }
+    let status = model_status::read(app, selector)?;
+    let body = status_json(&status).map_err(|error| of_codec(&error))?;
+    Ok(page::json(body))
 }
 
 /// A version's signatures.
-pub(super) fn metadata(app: &App, model: &ModelPath) -> Response<Bytes> {
-    let model = match app.engine.registry.find(model.selector()) {
-        Ok(model) => model,
-        Err(error) => return failure(&error),
-    };
-    match metadata_json(&model.name, model.version, &model.signature_def_map) {
-        Ok(body) => page::json_of(model.version, body),
-        Err(error) => of_written(app, Err(error)),
-    }
+pub(super) fn metadata(app: &App, model: &ModelPath) -> Result<Response<Bytes>, ServeError> {
+    let model = app.engine.registry.find(model.selector())?;
+    let body = metadata_json(&model.name, model.version, &model.signature_def_map)
+        .map_err(|error| of_codec(&error))?;
+    Ok(page::json_of(model.version, body))
 }

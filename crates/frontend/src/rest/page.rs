@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::app::App;
+use super::aside::{LARGE, aside};
 use crate::http1::pages;
 
 /// The version that answered. TensorFlow Serving's replies do not say it.
@@ -15,9 +15,6 @@ const MODEL_VERSION: HeaderName = HeaderName::from_static("tensorwire-model-vers
 
 /// Smaller pages gain nothing, bytes.
 const LEAST_COMPRESSED: usize = 1 << 10;
-
-/// From this size on a page is compressed in a thread of its own, bytes.
-const LARGE: usize = 64 << 10;
 
 /// A page of JSON.
 pub(super) fn json(body: Vec<u8>) -> Response<Bytes> {
@@ -82,8 +79,7 @@ pub(super) async fn compressed(page: Response<Bytes>) -> Response<Bytes> {
     let small = if body.len() < LARGE {
         gzip(&body)
     } else {
-        let thread = tokio::task::spawn_blocking(move || gzip(&body));
-        thread.await.ok().flatten()
+        aside(move || gzip(&body)).await.flatten()
     };
     let Some(small) = small else {
         return page;
@@ -102,21 +98,6 @@ fn gzip(body: &[u8]) -> Option<Vec<u8>> {
         .finish()
         .ok()
         .filter(|small| small.len() < body.len())
-}
-
-/// The page of what a codec wrote, or of why it could not.
-pub(super) fn of_written(
-    app: &App,
-    written: Result<Vec<u8>, wire::rest::RestError>,
-) -> Response<Bytes> {
-    match written {
-        Ok(body) => json(body),
-        Err(error) => {
-            let error = super::status::of_codec(&error);
-            app.engine.unmatched.record(error.kind());
-            super::status::failure(&error)
-        }
-    }
 }
 
 #[cfg(test)]

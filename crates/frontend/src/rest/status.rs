@@ -7,11 +7,13 @@ use engine::{Kind, ServeError};
 use http::{HeaderValue, Response, StatusCode, header};
 use wire::rest::RestError;
 
+use crate::grpc::cut;
 use crate::http1::pages;
 
-/// The page of an error: `{"error": message}`.
+/// The page of an error: `{"error": message}`. The message is as long as over gRPC at most:
+/// it can quote what came.
 pub(crate) fn failure(error: &ServeError) -> Response<Bytes> {
-    let mut page = pages::failure(status(error.kind()), error.message());
+    let mut page = pages::failure(status(error.kind()), &cut(error.message()));
     if let Some(delay) = error.retry_delay() {
         let value = HeaderValue::from(whole_seconds(delay));
         page.headers_mut().insert(header::RETRY_AFTER, value);
@@ -78,5 +80,12 @@ mod tests {
         let page = failure(&full);
         assert_eq!(page.headers()["retry-after"], "1");
         assert_eq!(page.body(), "{\"error\":\"full\"}");
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        let page = failure(&ServeError::invalid_argument("é".repeat(1 << 20)));
+        let wanted = format!("{{\"error\":\"{}...TRUNCATED\"}}", "é".repeat(1024));
+        assert_eq!(page.body(), wanted.as_bytes());
     }
 }

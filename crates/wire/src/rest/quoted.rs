@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// Most bytes that stand for one: `\u0061`.
+const ESCAPE_BYTES: usize = 6;
+
 /// A string as it stands between its quotes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quoted<'a> {
@@ -22,7 +25,10 @@ impl<'a> Quoted<'a> {
 
     pub(super) fn is(self, text: &str) -> bool {
         if self.has_escapes {
-            return *self.decoded() == *text.as_bytes();
+            // No escape has more bytes for one. What can't be it is not decoded, as it may
+            // be large and is compared with many.
+            return self.bytes.len() <= ESCAPE_BYTES * text.len()
+                && *self.decoded() == *text.as_bytes();
         }
         self.bytes == text.as_bytes()
     }

@@ -34,6 +34,7 @@ pub(super) fn read_rows<'a>(
             .iter()
             .map(|(alias, dtype)| RowColumn::new(body, alias, *dtype))
             .collect(),
+        order: SmallVec::new(),
         row: 0,
     };
     loop {
@@ -116,6 +117,8 @@ fn is_object(scanner: &mut Scanner<'_>) -> bool {
 struct Rows<'a> {
     body: &'a Bytes,
     columns: SmallVec<[RowColumn<'a>; 4]>,
+    /// The columns of the last row's keys, in its order.
+    order: SmallVec<[usize; 4]>,
     /// The number of the one that is being read.
     row: usize,
 }
@@ -161,9 +164,9 @@ impl<'a> Rows<'a> {
         let row = *scanner;
         scanner.eat(b'{');
         if !scanner.eat(b'}') {
-            loop {
+            for key in 0.. {
                 let name = scanner.name()?;
-                self.member(name, scanner).map_err(|refusal| {
+                self.member((key, name), scanner).map_err(|refusal| {
                     invalid(format!(
                         "Failed to process element: {} key: {} of 'instances' list. Error: {}",
                         self.row,
@@ -190,18 +193,40 @@ impl<'a> Rows<'a> {
         )))
     }
 
-    fn member(&mut self, name: Quoted<'_>, scanner: &mut Scanner<'a>) -> Result<(), Refusal> {
-        let column = self.columns.iter_mut().find(|it| name.is(it.column.alias));
-        let Some(column) = column else {
+    /// A row's key, which is its so many-th, and the value.
+    fn member(
+        &mut self,
+        (key, name): (usize, Quoted<'_>),
+        scanner: &mut Scanner<'a>,
+    ) -> Result<(), Refusal> {
+        let Some(at) = self.find(key, name) else {
             return Err(invalid(format!(
                 "JSON object: does not have named input: {}",
                 name.lossy()
             )));
         };
+        let column = &mut self.columns[at];
         if column.rows > self.row {
             return Err(invalid("the key is given twice"));
         }
         column.read_row(scanner)
+    }
+
+    /// Which column a row's key is. Rows have their keys in one order, mostly: it is looked
+    /// for first where the last row had it, so that a row of many inputs does not compare
+    /// each key with each of them.
+    #[inline]
+    fn find(&mut self, key: usize, name: Quoted<'_>) -> Option<usize> {
+        let is = |at: &usize| name.is(self.columns[*at].column.alias);
+        if let Some(at) = self.order.get(key).copied().filter(is) {
+            return Some(at);
+        }
+        let at = (0..self.columns.len()).find(is)?;
+        match self.order.get_mut(key) {
+            Some(known) => *known = at,
+            None => self.order.push(at),
+        }
+        Some(at)
     }
 
     fn tensors(self) -> Result<Vec<Tensor>, Refusal> {

@@ -15,6 +15,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 import threading
 import uuid
@@ -34,7 +35,14 @@ _log = logging.getLogger("tensorwire.repository")
 
 _ENTRY, _CONTENT, _STATE = "entry.json", "content", "state.json"
 _PARTIAL, _TRASH = ".partial", ".trash-"
+_OURS = re.compile(r"[0-9a-f]{32}(\.partial)?|\.trash-[0-9a-f]{32}")
+"""The names of the folders that are made here. Whatever else is there, in a folder that was not
+the cache's alone, is somebody else's."""
 _FOREVER = threading.Event()
+
+
+class TooLargeError(ModelLoadError):
+    """For a version that the cache could not keep, were nothing else in it."""
 
 
 class StoreCache:
@@ -69,7 +77,9 @@ class StoreCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock.try_take(self._lock_of(folder), alone=True)
             if lock is None:
-                _log.info("another process or model downloads the same as this one: waiting")
+                _log.info(
+                    "%s is being downloaded by another process or model: waiting", shown(location)
+                )
                 lock = FileLock.take(self._lock_of(folder), cancelled)
         if lock is None:
             raise was_cancelled(location)
@@ -93,7 +103,7 @@ class StoreCache:
                 held = [each for each in self._holdings() if each.folder != slot.folder]
                 total = self._evict(held, needed)
                 if self.limit and total + needed > self.limit:
-                    raise ModelLoadError(self._too_full(slot.location, needed, total))
+                    raise self._too_full(slot.location, needed, total)
                 free = shutil.disk_usage(self.folder).free + _bytes_below(slot.folder)
                 if needed > free:
                     raise ModelLoadError(no_room(slot.location, self.folder))
@@ -101,11 +111,6 @@ class StoreCache:
             finally:
                 if lock is not None:
                     lock.close()
-
-    def room_left(self, slot: Slot) -> int:
-        """Bytes that a slot could have at most, were nothing else in use."""
-        free = shutil.disk_usage(self.folder).free + _bytes_below(slot.folder)
-        return min(free, self.limit) if self.limit else free
 
     def put_in_place(self, slot: Slot, key: str) -> Lease:
         """Makes an entry of a slot that is whole."""
@@ -129,11 +134,12 @@ class StoreCache:
             raise ModelLoadError(f"{slot.name} can't be kept in {self.folder}: no lock")
         return Lease(folder, lock)
 
-    def _too_full(self, location: str, needed: int, held: int) -> str:
+    def _too_full(self, location: str, needed: int, held: int) -> ModelLoadError:
         about = f"{shown(location)} needs {format_size(needed)} in the store cache {self.folder}"
         if needed > self.limit:
-            return f"{about}, more than its limit of {format_size(self.limit)} (store_cache_size)"
-        return (
+            limit = format_size(self.limit)
+            return TooLargeError(f"{about}, more than its limit of {limit} (store_cache_size)")
+        return ModelLoadError(
             f"{about}: of its limit of {format_size(self.limit)} (store_cache_size) "
             f"{format_size(held)} are in use"
         )
@@ -141,8 +147,8 @@ class StoreCache:
     def _holdings(self) -> list[_Holding]:
         """All that takes room, longest unused first."""
         found = []
-        for folder in self.folder.iterdir():
-            if folder.is_dir() and not folder.name.startswith(_TRASH):
+        for folder in self._folders():
+            if not folder.name.startswith(_TRASH):
                 with contextlib.suppress(FileNotFoundError):
                     found.append(_holding(folder))
         return sorted(found, key=lambda each: each.used_at)
@@ -180,8 +186,14 @@ class StoreCache:
         shutil.rmtree(trash, ignore_errors=True)
 
     def _empty_trash(self) -> None:
-        for each in self.folder.glob(f"{_TRASH}*"):
-            shutil.rmtree(each, ignore_errors=True)
+        for folder in self._folders():
+            if folder.name.startswith(_TRASH):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _folders(self) -> list[Path]:
+        return [
+            each for each in self.folder.iterdir() if _OURS.fullmatch(each.name) and each.is_dir()
+        ]
 
     def _lock_of(self, folder: Path) -> Path:
         return folder.with_name(f"{folder.name}.lock")
@@ -240,10 +252,6 @@ class Slot:
         """Makes sure of room for this many bytes in all; ModelLoadError if there is none."""
         self._cache.make_room(needed, self)
 
-    def room_left(self) -> int:
-        """Bytes it could have at most."""
-        return self._cache.room_left(self)
-
     def discard(self) -> None:
         """Removes what is there, and the room it has."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -285,9 +293,15 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _sizes(folder: Path) -> Iterator[tuple[str, int]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
+    for path in sorted(_files(folder)):
+        # Another process may be at work there.
+        with contextlib.suppress(FileNotFoundError):
             yield path.relative_to(folder).as_posix(), path.stat().st_size
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for place, _, names in os.walk(folder):
+        yield from (Path(place, name) for name in names)
 
 
 def _bytes_below(folder: Path) -> int:

@@ -227,7 +227,10 @@ def _disk() -> Iterator[None]:
     except OSError as error:
         if is_no_room(error):
             raise _Full from error
-        raise ModelLoadError(f"the store cache can't be written: {error.strerror}") from error
+        where = f" {error.filename}" if error.filename else ""
+        raise ModelLoadError(
+            f"the store cache can't be written:{where}: {error.strerror}"
+        ) from error
 
 
 def _total(files: Sequence[RemoteFile]) -> int | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import shutil
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,11 +29,14 @@ from .holding import Holding, Wanted
 from .http_reader import HttpReader
 from .listing import RemoteFile, remote_file, stamp_of
 from .location import last_part, scheme_of, shown
+from .setbacks import Setbacks
 from .troubles import told_of
-from .unpacking import BadArchiveError, NoRoomError, Unpacking
+from .unpacking import NoRoomError, Unpacking
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+_log = logging.getLogger("tensorwire.repository")
 
 _ARCHIVE = "archive"
 _NOT_OURS = ("__MACOSX",)
@@ -44,8 +49,14 @@ class _OneFile:
     def __init__(self, location: str, name: str) -> None:
         self._location = location
         self._name = name
+        self._since = uuid.uuid4().hex
+        self._told = False
 
-    def look(self) -> RemoteFile:
+    def stamp(self) -> str:
+        """Differs exactly if the content does, as far as the store tells."""
+        return self._stamp_of(self._look())
+
+    def _look(self) -> RemoteFile:
         """What the store says of it now."""
         with told_of(self._location):
             filesystem, path = self._opened
@@ -61,13 +72,27 @@ class _OneFile:
         """Brings it into a folder of the slot; ModelLoadError if it is not what had this
         stamp."""
         with told_of(self._location):
-            file = self.look()
+            file = self._look()
             self._check_same(stamp, file)
             Download(self._reader, slot, folder, watcher).run([file])
-            self._check_same(stamp, self.look())
+            self._check_same(stamp, self._look())
+
+    def _stamp_of(self, file: RemoteFile) -> str:
+        stamp = stamp_of([file])
+        if file.tag:
+            return stamp
+        if not self._told:
+            self._told = True
+            _log.warning(
+                "%s: its server says neither ETag nor Last-Modified: a change that keeps its "
+                "size is not seen before a restart",
+                shown(self._location),
+            )
+        # What an earlier process has kept may be something else.
+        return f"{stamp}-{self._since}"
 
     def _check_same(self, stamp: str, file: RemoteFile) -> None:
-        if stamp_of([file]) != stamp:
+        if self._stamp_of(file) != stamp:
             raise ModelLoadError(
                 f"{shown(self._location)} has changed since it was looked at; "
                 "it is looked at again"
@@ -95,7 +120,7 @@ class KerasStore:
 
     def versions(self) -> Sequence[ModelVersion]:
         """The one; ModelLoadError if it can't be seen."""
-        stamp = stamp_of([self._file.look()])
+        stamp = self._file.stamp()
         return [ModelVersion(ONLY_VERSION, shown(self._location), needs_export=True, stamp=stamp)]
 
     def fetch(self, version: ModelVersion, watcher: FetchWatcher) -> Path:
@@ -123,7 +148,7 @@ class ArchiveStore:
         self._file = _OneFile(location, _ARCHIVE)
         self._holding = Holding(location, cache)
         self._seen: tuple[str, list[ModelVersion]] = ("", [])
-        self._bad: tuple[str, str] = ("", "")
+        self._setbacks = Setbacks()
 
     def versions(self) -> Sequence[ModelVersion]:
         """The versions in it, lowest first; one request where it is as it was.
@@ -131,13 +156,9 @@ class ArchiveStore:
         Raises ModelLoadError if it can't be seen or unpacked, NoVersionsError if no
         version is in it.
         """
-        stamp = stamp_of([self._file.look()])
-        if stamp == self._bad[0]:
-            # It is not downloaded at every poll to be found as bad as before.
-            raise BadArchiveError(self._bad[1])
+        stamp = self._file.stamp()
         if stamp != self._seen[0]:
-            watcher = FetchWatcher()
-            folder = self._holding.hold(self._wanted(stamp, watcher), _LOOKING, watcher)
+            folder = self._hold_to_look(stamp)
             try:
                 self._seen = (stamp, self._versions_in(folder, stamp))
             finally:
@@ -154,6 +175,17 @@ class ArchiveStore:
     def release(self, version: ModelVersion) -> None:
         """The cache may remove the archive's content once none of its versions is used."""
         self._holding.let_go((_ARCHIVE, version.stamp), version.number)
+
+    def _hold_to_look(self, stamp: str) -> Path:
+        self._setbacks.check(stamp)
+        watcher = FetchWatcher()
+        try:
+            folder = self._holding.hold(self._wanted(stamp, watcher), _LOOKING, watcher)
+        except ModelLoadError as error:
+            self._setbacks.note(stamp, error)
+            raise
+        self._setbacks.forget()
+        return folder
 
     def _wanted(self, stamp: str, watcher: FetchWatcher) -> Wanted:
         fill = functools.partial(self._fill, stamp, watcher)
@@ -177,10 +209,6 @@ class ArchiveStore:
         )
         try:
             unpacking.run()
-        except BadArchiveError as error:
-            slot.discard()
-            self._bad = (stamp, str(error))
-            raise
         except NoRoomError as error:
             slot.discard()
             raise ModelLoadError(no_room(self._location, slot.folder.parent)) from error

@@ -44,6 +44,8 @@ def check_scheme(location: str) -> None:
     """ConfigError for a URL that no filesystem can be opened for: its scheme is unknown,
     or a package is missing. Imports none of the large ones."""
     scheme = scheme_of(location)
+    if not location.partition("://")[2].strip("/"):
+        raise ConfigError(f"{location} names no model: give its folder or file after {scheme}://")
     kind = _KINDS.get(scheme)
     if kind is not None:
         missing = [name for name in ("fsspec", kind.package) if not _is_installed(name)]
@@ -79,7 +81,10 @@ def open_filesystem(location: str) -> tuple[AbstractFileSystem, str]:
 
         # What is listed is polled for changes: a listing kept from before is useless.
         options: dict[str, Any] = {"use_listings_cache": False}
-        if _KINDS.get(scheme_of(location)) is _HTTP:
+        # fsspec knows schemes in small letters alone.
+        scheme = scheme_of(location)
+        location = scheme + location[len(scheme) :]
+        if _KINDS.get(scheme) is _HTTP:
             options["client_kwargs"] = {"timeout": _http_timeout()}
             # What is stored is wanted, not what is made of it on the way.
             options["headers"] = {"Accept-Encoding": "identity"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from tensorwire.errors import ModelLoadError
 from tensorwire.repository.source import FetchWatcher
 
-from .cache import Lease, Slot, StoreCache
+from .cache import Lease, Slot, StoreCache, TooLargeError
 from .location import key_of
 from .troubles import is_no_room
 
@@ -84,7 +84,8 @@ class Holding:
                 wanted.fill(slot)
                 return slot.put_in_place(key)
             except ModelLoadError as error:
-                if isinstance(error.__cause__, OSError) and is_no_room(error.__cause__):
+                full = isinstance(error.__cause__, OSError) and is_no_room(error.__cause__)
+                if full or isinstance(error, TooLargeError):
                     slot.discard()
                 raise
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 20
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+LOOK_SECONDS = 90.0
+"""A look takes so long at most: a server that sends byte after byte is not waited for."""
+
 _NO_HEAD = (403, 404, 405, 501)
 """Where only GET is offered, HEAD may be any of these: signed URLs are for one method."""
 
@@ -37,7 +40,8 @@ class HttpReader:
 
     def look(self, url: str, name: str) -> RemoteFile:
         """What the server says of a file, without reading it."""
-        return self._run(self._look(url, name), threading.Event())
+        work = asyncio.wait_for(self._look(url, name), LOOK_SECONDS)
+        return self._run(work, threading.Event())
 
     def chunks(self, parts: Sequence[Part], cancelled: threading.Event) -> Iterator[Chunk]:
         """As `BlockReader.chunks`."""
@@ -55,9 +59,8 @@ class HttpReader:
     def _chunks_of(
         self, file: RemoteFile, position: int, cancelled: threading.Event
     ) -> Iterator[Chunk]:
-        failures = 0
+        failures, furthest = 0, position
         while position != file.size:
-            before = position
             try:
                 for chunk in self._stream(file, position, cancelled):
                     position = chunk.offset + len(chunk.data)
@@ -69,8 +72,9 @@ class HttpReader:
             except Exception as error:
                 if isinstance(error, GaveUp) or is_permanent(error):
                     raise
-                # Only tries that bring nothing are counted.
-                failures = 1 if position > before else failures + 1
+                # Only tries that bring nothing new are counted.
+                failures = 1 if position > furthest else failures + 1
+                furthest = max(furthest, position)
                 if failures == TRIES:
                     raise
                 if cancelled.wait(pause_before(failures)):
@@ -92,8 +96,9 @@ class HttpReader:
 
     async def _begin(self, file: RemoteFile, position: int) -> tuple[Any, HttpBody]:
         headers = {**self._filesystem.kwargs.get("headers", {})}
-        # What can't be asked for the rest of comes whole again.
-        if position and _validator(file.tag):
+        # What can't be asked for the rest of comes whole again: of unknown size is what may
+        # have been compressed for the way, and ranges are of what is sent.
+        if position and file.size is not None and _validator(file.tag):
             headers["Range"] = f"bytes={position}-"
             headers["If-Range"] = _validator(file.tag)
         session = await self._filesystem.set_session()
@@ -107,12 +112,14 @@ class HttpReader:
         target = self._filesystem.encode_url(url)
         reply = await session.head(target, headers=headers, allow_redirects=True)
         reply.close()
-        if reply.status in _NO_HEAD:
+        # A length of 0 is what some say who make no body for HEAD.
+        if reply.status in _NO_HEAD or reply.content_length == 0:
             reply = await session.get(target, headers=headers)
             reply.close()
         _check_status(reply)
         size = reply.content_length if _is_plain(reply.headers) else None
         tag = "|".join(reply.headers.get(name, "") for name in ("ETag", "Last-Modified"))
+        tag = "" if tag == "|" else tag
         return RemoteFile(url, name, size, tag, checksums.of_headers(reply.headers))
 
     def _run(self, work: Coroutine[Any, Any, _Result], cancelled: threading.Event) -> _Result:

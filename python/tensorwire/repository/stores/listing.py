@@ -87,7 +87,14 @@ def list_files(filesystem: AbstractFileSystem, path: str) -> list[RemoteFile]:
         name = key.strip("/").removeprefix(base.strip("/")).lstrip("/")
         if name:
             files.append(remote_file(filesystem, info, name))
-    return sorted(files, key=lambda file: file.name)
+    return sorted(_without_markers(files), key=lambda file: file.name)
+
+
+def _without_markers(files: list[RemoteFile]) -> list[RemoteFile]:
+    """But for empty ones that have the name of a folder: some programs make them for it."""
+    empty = [file.name for file in files if file.size == 0]
+    markers = {name for name in empty if any(each.name.startswith(f"{name}/") for each in files)}
+    return [file for file in files if file.name not in markers]
 
 
 def within(files: Iterable[RemoteFile], folder: str) -> list[RemoteFile]:

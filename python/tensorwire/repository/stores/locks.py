@@ -4,12 +4,17 @@ process ends, however it does.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
 from pathlib import Path
 
 WAIT_SECONDS = 0.1
+
+_TRIES = 1000
+"""Of a lock file that is removed each time before it is locked: more than ever happens where
+files keep their numbers."""
 
 
 class FileLock:
@@ -23,8 +28,8 @@ class FileLock:
     def try_take(cls, path: Path, *, alone: bool) -> FileLock | None:
         """None: others hold it. Makes the file; OSError if that can't be done."""
         mode = (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB
-        while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        for _ in range(_TRIES):
+            descriptor = _open(path)
             try:
                 fcntl.flock(descriptor, mode)
                 if _is_still(path, descriptor):
@@ -37,6 +42,7 @@ class FileLock:
                 raise
             # It was removed before it was locked: that lock is nobody's now.
             os.close(descriptor)
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
 
     @classmethod
     def take(
@@ -59,6 +65,16 @@ class FileLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EROFS) or not path.exists():
+            raise
+    # What a cache holds that may only be read can be held all the same.
+    return os.open(path, os.O_RDONLY)
 
 
 def _is_still(path: Path, descriptor: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
 
 from tensorwire.errors import ModelLoadError
@@ -11,6 +12,11 @@ from tensorwire.errors import ModelLoadError
 from .location import scheme_of, shown, without_secrets
 
 MAX_REASON_CHARACTERS = 300
+
+_OF_ONE_REQUEST = re.compile(
+    r"(?i)\(?\b(x-[a-z-]*)?request[ -]?id: *[^\s)]+\)?|\btime: *\d[^\s]*", re.ASCII
+)
+"""What Azure and Hugging Face add to their messages: with it, each would be another one."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -77,14 +83,20 @@ def sentence(location: str, error: BaseException) -> str:
         hint = _ACCESS.get(scheme_of(location))
         advice = f"; access is given by {hint}" if hint else ""
         return f"{name} may not be read: {reason_of(error)}{advice}"
+    if "TooManyRedirects" in _kinds(error):
+        return f"{name} can't be read: its server redirects too often"
+    if "RedirectClientError" in _kinds(error):
+        return f"{name} can't be read: it redirects to {reason_of(error)}, which is no web address"
     if "TimeoutError" in _kinds(error):
         return f"{name} can't be read: the store does not answer"
     return f"{name} can't be read: {reason_of(error)}"
 
 
 def reason_of(error: BaseException) -> str:
-    """The error's own words, on one line, bounded, without secrets."""
-    text = without_secrets(" ".join(str(error).split())).rstrip(".")
+    """The error's own words, on one line, bounded, without secrets, and the same for the same
+    error of another request."""
+    words = _OF_ONE_REQUEST.sub("", str(error)).split()
+    text = without_secrets(" ".join(words)).rstrip(".")
     if not text:
         text = type(error).__name__
     if len(text) > MAX_REASON_CHARACTERS:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import importlib
 import importlib.util
@@ -24,11 +25,17 @@ from typing import IO, Any
 from tensorwire.errors import ModelLoadError
 
 from .listing import safe_name
+from .tar_stream import TarStream
 from .troubles import cancelled as was_cancelled
 from .troubles import is_no_room, reason_of
+from .xz_file import XzFile
+from .zip_list import zip_list_bytes
 
 MAX_MEMBERS = 100_000
 """Far more than a SavedModel has, with its assets."""
+
+MAX_ZIP_LIST_BYTES = 16 << 20
+"""As long as so many names are; in memory it takes ten times as much."""
 
 _PIECE = 1 << 20
 _STEP = 16 << 20
@@ -39,6 +46,9 @@ _MOST_AFTER_END = 64 << 20
 
 _TAR_BLOCK = 512
 _TAR_MAGIC_AT = 257
+
+_BY_NAMES = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EILSEQ)
+"""What names in an archive bring about. Other errors with a number are the disk's."""
 
 
 class BadArchiveError(ModelLoadError):
@@ -79,6 +89,10 @@ class Unpacking:
         """
         try:
             opener = self._opener()
+            if opener is _open_zstandard and importlib.util.find_spec("zstandard") is None:
+                raise BadArchiveError(
+                    f"{self.name} is compressed by zstd, which needs: pip install zstandard"
+                )
             if opener is None:
                 self._unpack_zip()
             else:
@@ -86,8 +100,12 @@ class Unpacking:
         except (ModelLoadError, NoRoomError):
             raise
         except _BROKEN as error:
+            if isinstance(error, OSError) and error.errno and error.errno not in _BY_NAMES:
+                raise ModelLoadError(
+                    f"{self.name} can't be unpacked in {self.folder}: {error.strerror}"
+                ) from error
             raise BadArchiveError(
-                f"{self.name} is a broken archive: {reason_of(error)}"
+                f"{self.name} is a broken archive: {self._reason(error)}"
             ) from error
 
     def _opener(self) -> Callable[[Path], Any] | None:
@@ -100,34 +118,30 @@ class Unpacking:
             if start.startswith(magic):
                 return opener
         if start[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
-            self._check_end()
-            return lambda path: path.open("rb")
+            return _open_plain
         seems = "; it seems to be a web page" if start.lstrip()[:1] == b"<" else ""
         raise BadArchiveError(
             f"{self.name} is no archive of a kind that is known (tar, tar.gz, tar.bz2, tar.xz, "
             f"tar.zst, zip){seems}"
         )
 
-    def _check_end(self) -> None:
-        """A plain tar file has no checksum of its content, but zeros at its end."""
-        with self.archive.open("rb") as file:
-            file.seek(-_TAR_BLOCK, os.SEEK_END)
-            if any(file.read()):
-                raise tarfile.ReadError("its end is missing")
+    def _reason(self, error: BaseException) -> str:
+        if isinstance(error, OSError) and error.errno:
+            name = str(error.filename).removeprefix(f"{self.folder}{os.sep}")
+            return f"{error.strerror}: {name!r}"
+        return reason_of(error)
 
     def _unpack_tar(self, opener: Callable[[Path], Any]) -> None:
         with opener(self.archive) as plain:
-            with tarfile.open(fileobj=plain, mode="r|") as tar:
-                for member in tar:
-                    if member.isdir():
-                        self._make_folder(member.name)
-                        continue
-                    if not member.isreg() or member.issparse():
-                        kind = "a link" if member.issym() or member.islnk() else "no plain file"
-                        raise self._refusal(f"{member.name!r} in it is {kind}")
-                    content = tar.extractfile(member)
-                    if content is not None:
-                        self._write(member.name, content, member.size)
+            # A compressed one has a checksum of its content, a plain one but zeros at its end.
+            for member, content in TarStream(plain, must_end=opener is _open_plain).members():
+                if member.isdir():
+                    self._make_folder(member.name)
+                    continue
+                if content is None or member.issparse():
+                    kind = "a link" if member.issym() or member.islnk() else "no plain file"
+                    raise self._refusal(f"{member.name!r} in it is {kind}")
+                self._write(member.name, content, member.size)
             # To its end, where the checksum of the compression is.
             rest = 0
             while data := plain.read(_PIECE):
@@ -137,6 +151,11 @@ class Unpacking:
                     raise self._refusal(f"{rest} bytes and more follow its end")
 
     def _unpack_zip(self) -> None:
+        listed = zip_list_bytes(self.archive)
+        if listed > MAX_ZIP_LIST_BYTES:
+            raise self._refusal(
+                f"its list of files has {listed} bytes, more than {MAX_ZIP_LIST_BYTES}"
+            )
         with zipfile.ZipFile(self.archive) as archive:
             for member in archive.infolist():
                 kind = stat.S_IFMT(member.external_attr >> 16)
@@ -177,7 +196,10 @@ class Unpacking:
             raise tarfile.ReadError(f"{name!r} ends after {came} of {size} bytes")
 
     def _place(self, name: str) -> Path:
-        return self.folder / safe_name(name, self.name)
+        try:
+            return self.folder / safe_name(name, self.name)
+        except ModelLoadError as error:
+            raise BadArchiveError(str(error)) from None
 
     def _count(self) -> None:
         self._check_cancelled()
@@ -190,26 +212,32 @@ class Unpacking:
             raise was_cancelled(self.name)
 
     def _hold_room(self, needed: int) -> None:
-        if needed > self.reserved:
+        if needed <= self.reserved:
+            return
+        try:
+            self.reserve(needed + _STEP)
             self.reserved = needed + _STEP
-            self.reserve(self.reserved)
+        except ModelLoadError:
+            # What is needed and no more may fit.
+            self.reserve(needed)
+            self.reserved = needed
 
     def _refusal(self, reason: str) -> ModelLoadError:
         return BadArchiveError(f"{self.name} is not unpacked: {reason}")
 
 
+def _open_plain(path: Path) -> Any:
+    return path.open("rb")
+
+
 def _open_zstandard(path: Path) -> Any:
-    if importlib.util.find_spec("zstandard") is None:
-        raise ModelLoadError(
-            f"{path.name} is compressed by zstd, which needs: pip install zstandard"
-        )
     return importlib.import_module("zstandard").open(path, "rb")
 
 
 _COMPRESSED: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
+    b"\xfd7zXZ\x00": XzFile,
     b"\x28\xb5\x2f\xfd": _open_zstandard,
 }
 """What reads a compressed file, by its first bytes."""
@@ -218,6 +246,8 @@ _BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
     # An archive that ends in the middle; a method of compression that is not known.
     *(EOFError, NotImplementedError, ValueError, UnicodeError, OSError),
+    # Headers that refer to headers.
+    RecursionError,
 )
 
 

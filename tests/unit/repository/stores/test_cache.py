@@ -17,7 +17,7 @@ import pytest
 
 from tensorwire.errors import ModelLoadError
 from tensorwire.repository.source import FetchWatcher, Source
-from tensorwire.repository.stores import open_store
+from tensorwire.repository.stores import locks, open_store
 from tensorwire.repository.stores.cache import StoreCache
 
 KIB = 1 << 10
@@ -104,6 +104,7 @@ def test_a_version_larger_than_the_cache_is_refused(place: str, tmp_path: Path) 
     )
     # Nothing was removed for what can't fit anyway.
     assert kept.is_dir()
+    assert not list(tmp_path.glob("*.partial*"))
 
 
 def test_no_limit(place: str, tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ import resource, sys
 from pathlib import Path
 import fsspec
 from tensorwire.repository.source import FetchWatcher
-from tensorwire.repository.stores import open_store
+from tensorwire.repository.stores import locks, open_store
 from tensorwire.repository.stores.cache import StoreCache
 fsspec.filesystem("memory").pipe("memory://m/1/saved_model.pb", bytes(5 << 20))
 source = open_store("memory://m", StoreCache(Path(sys.argv[1]), 0))
@@ -230,3 +231,48 @@ def test_threads_of_one_process_download_once(place: str, tmp_path: Path) -> Non
     assert len(set(folders)) == 1
     assert len(folders) == 6
     assert begun == [0]
+
+
+def test_what_others_keep_in_the_folder_is_theirs(place: str, tmp_path: Path) -> None:
+    for name in ("photos", ".trash-1000", "0123"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "large").write_bytes(bytes(100 * KIB))
+        os.utime(tmp_path / name, (1, 1))
+    cache = StoreCache(tmp_path, 15 * KIB)
+    for name in "ab":
+        source = open_store(a_model(place, name), cache)
+        fetch(source)
+        release(source)
+    assert sorted(each.parent.name for each in tmp_path.glob("*/large")) == [
+        ".trash-1000",
+        "0123",
+        "photos",
+    ]
+    assert len(list(tmp_path.glob("*/entry.json"))) == 1
+
+
+def test_what_is_in_a_folder_that_may_only_be_read_is_served(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = a_model(place, "a")
+    source = open_store(location, StoreCache(tmp_path, 0))
+    folder = fetch(source)
+    release(source)
+    opened = os.open
+
+    def refuse(path: Any, flags: int, *more: Any) -> int:
+        if flags & (os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return opened(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert fetch(open_store(location, StoreCache(tmp_path, 0))) == folder
+
+
+def test_a_lock_that_never_stays_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on file systems where a file has another number each time."""
+    monkeypatch.setattr(locks, "_is_still", lambda path, descriptor: False)
+    with pytest.raises(OSError, match="Stale file handle"):
+        locks.FileLock.try_take(tmp_path / "lock", alone=True)

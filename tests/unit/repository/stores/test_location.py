@@ -6,9 +6,12 @@ import pytest
 
 from tensorwire.config import load_config
 from tensorwire.errors import ConfigError
+from tensorwire.repository.naming import name_models
+from tensorwire.repository.source import open_source
 from tensorwire.repository.stores import default_folder, filesystems, open_store
 from tensorwire.repository.stores.filesystems import open_filesystem
 from tensorwire.repository.stores.location import key_of, shown, without_secrets
+from tensorwire.repository.stores.troubles import reason_of
 
 
 @pytest.mark.parametrize(
@@ -119,3 +122,48 @@ def test_settings(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="is not a directory"):
         load_config({"store_cache": tmp_path / "file"})
+
+
+@pytest.mark.parametrize(
+    ("location", "name"),
+    [
+        ("https://ann:pass@host/", "host"),
+        ("https://host/m.tar.zst?token=x", "m"),
+        ("https://host/m.tbz2", "m"),
+        ("s3://bucket", "bucket"),
+        ("s3://bucket/models/m/", "m"),
+    ],
+)
+def test_what_a_model_at_a_url_is_called(location: str, name: str) -> None:
+    (model,) = name_models(location)
+    assert model.name == name
+
+
+def test_an_error_of_two_requests_is_told_alike() -> None:
+    """It is logged when it changes."""
+    azure = (
+        "Server failed to authenticate.\nRequestId:{}\nTime:2026-01-0{}T00:00:00Z\nErrorCode:No"
+    )
+    hugging_face = "401 Client Error. (Request ID: Root=1-6{};{})\n\nRepository Not Found."
+    for text in (azure, hugging_face):
+        told = {reason_of(OSError(text.format(number, number))) for number in (1, 2)}
+        assert len(told) == 1, told
+    assert reason_of(OSError(hugging_face)) == "401 Client Error. Repository Not Found"
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        ("http://[::1/m.zip?sig=x", "http://[::1/m.zip is no URL: Invalid IPv6 URL"),
+        ("s3://", "s3:// names no model: give its folder or file after s3://"),
+    ],
+)
+def test_what_is_no_url(location: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_source(location)
+    assert str(caught.value) == says
+
+
+def test_schemes_in_capitals() -> None:
+    filesystem, path = open_filesystem("MEMORY://m/X")
+    assert (type(filesystem).__name__, path) == ("MemoryFileSystem", "/m/X")
