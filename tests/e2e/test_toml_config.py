@@ -73,16 +73,23 @@ def test_what_it_says_at_the_start(start: Start, file: Path) -> None:
     assert [each.suffix for each in (file.parent / "logs").iterdir()] == [".tfrecord"]
 
 
+def replace(file: Path, text: str) -> None:
+    """Written whole, as editors do."""
+    partial = file.with_suffix(".partial")
+    partial.write_text(text)
+    partial.replace(file)
+
+
 def test_it_is_followed(start: Start, file: Path) -> None:
     file.write_text(SERVER + HALF)
     process = start("--config", str(file)).wait_serving()
     client = PredictionClient(process.channel())
     with Traffic([process.channel()], half_plus_two("half")) as traffic:
-        file.write_text(SERVER + HALF + ADD)
+        replace(file, SERVER + HALF + ADD)
         until(lambda: "model add version 1 loaded" in process.stderr)
-        file.write_text(SERVER + HALF.replace("labels", "lables") + ADD)
+        replace(file, SERVER + HALF.replace("labels", "lables") + ADD)
         until(lambda: "has no 'lables'; did you mean 'labels'?" in process.stderr)
-        file.write_text(SERVER + HALF.replace("[1, 2]", "[2]").replace("stable = 1, ", ""))
+        replace(file, SERVER + HALF.replace("[1, 2]", "[2]").replace("stable = 1, ", ""))
         until_available(client, "half", 2)
         with refused(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(add)"):
             until(lambda: client.predict("add", {"a": X["x"], "b": X["x"]}) is None)
