@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .model import Model
     from .repository.model_config import ModelConfig
     from .repository.source import FetchWatcher, ModelVersion, Source
-    from .server import Server, serve
+    from .running import serve
+    from .server import Server
     from .signature import ModelMetadata, ModelStatus, Signature, TensorSpec, VersionStatus
 
     __version__: str
@@ -49,7 +50,7 @@ _HOMES = {
     "TensorWireError": "errors",
     "Tls": "client",
     "VersionStatus": "signature",
-    "serve": "server",
+    "serve": "running",
 }
 
 __all__ = [

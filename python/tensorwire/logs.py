@@ -12,7 +12,19 @@ import sys
 import time
 from typing import Any, TextIO
 
-LOGGERS = ("tensorwire", "_core", "client", "engine", "frontend", "tensor", "tensorflow", "wire")
+from .log_handler import UnhurriedHandler
+
+LOGGERS = (
+    "tensorwire",
+    "_core",
+    "client",
+    "engine",
+    "frontend",
+    "request_log",
+    "tensor",
+    "tensorflow",
+    "wire",
+)
 """Ours: the package's and those of the core's crates, by which Rust's lines arrive."""
 
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
@@ -63,11 +75,11 @@ def configure_logs(log_format: str, log_level: str, stream: TextIO | None = None
     """Sends our loggers' lines of at least `log_level` to `stream` (standard error).
 
     `log_format`: "text", "json", or "auto" for text exactly if it is a terminal.
-    Calling it again replaces what it did before.
+    Calling it again replaces what it did before. No thread that logs waits for the stream.
     """
     stream = sys.stderr if stream is None else stream
     terminal = stream.isatty()
-    handler = logging.StreamHandler(stream)
+    handler = UnhurriedHandler(stream)
     if log_format == "json" or (log_format == "auto" and not terminal):
         handler.setFormatter(JsonFormatter())
     else:
@@ -77,3 +89,9 @@ def configure_logs(log_format: str, log_level: str, stream: TextIO | None = None
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(log_level.upper())
+
+
+def finish_logs() -> None:
+    """Has the lines so far written, if their stream takes them soon."""
+    for handler in logging.getLogger(LOGGERS[0]).handlers:
+        handler.flush()

@@ -1,4 +1,5 @@
-"""A server in this process: `Server` to embed, `serve` to block until it is told to stop.
+"""A server in this process, started and stopped by who makes it; `running` has what runs one
+until the process is told to stop.
 
 The order of a start: the engine opens TensorFlow, every model is declared (health waits
 for it), the listener opens (and fails here if the port is taken), the models load.
@@ -8,10 +9,8 @@ from __future__ import annotations
 
 import functools
 import logging
-import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -35,9 +34,7 @@ from .repository.server_config import parse_server_config
 from .repository.toml_models import TomlModels
 from .served_models import ServedModels
 from .signature import Signature
-from .stop_signals import StopSignals
 from .tls_renewal import TlsRenewal
-from .units import format_duration
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -316,73 +313,6 @@ class Server(ServedModels):
     def _check_any_served(self) -> None:
         if all(each.error for each in self._outcomes):
             raise ModelLoadError(_nothing_to_serve(self._outcomes))
-
-
-def serve(models: Models, **settings: Unpack[Settings]) -> None:
-    """Serves until SIGTERM or SIGINT, then finishes what is in flight and returns. A
-    second signal ends the process at once.
-
-    `models` and the keyword arguments are those of `Server`. Outside the main thread no
-    signal is handled. Where it listens is logged, and in a program that has not set up
-    logging, told on standard error.
-    """
-    run(Server(models, **settings), _Teller())
-
-
-class Watcher:
-    """Is told how far a server that `run` runs has come; this one does nothing."""
-
-    def listening(self, server: Server) -> None:
-        """Its port is open; the models are not loaded."""
-
-    def ready(self, server: Server) -> None:
-        """Each of its models is served or has failed, and at least one is served."""
-
-
-class _Teller(Watcher):
-    """Tells people where a server listens if its log would not."""
-
-    def listening(self, server: Server) -> None:
-        if not _log.hasHandlers():
-            for place in server.places:
-                sys.stderr.write(f"listening on {place.whereabouts}\n")
-
-
-def run(server: Server, watcher: Watcher | None = None) -> bool:
-    """Starts a server and waits for its end, as `serve` does. False: some work did not
-    end within the grace, and threads of it may still run."""
-    watcher = watcher or Watcher()
-
-    def stop() -> None:
-        # Told in a thread of its own: a pipe that nobody reads must not hold up the stop.
-        threading.Thread(
-            target=_log.info, args=("stopping: finishing what is in flight",), daemon=True
-        ).start()
-        if not server.stop():
-            grace = format_duration(server.config.grace)
-            _log.warning("what was not finished within the grace of %s was cut off", grace)
-
-    with StopSignals(stop):
-        try:
-            server.listen()
-            if server.is_listening:
-                _unless_stopping(server, watcher.listening)
-                _unless_stopping(server, Server.load)
-            else:
-                _unless_stopping(server, Server.load)
-                _unless_stopping(server, watcher.listening)
-            if not server.stopping:
-                watcher.ready(server)
-            server.wait()
-        finally:
-            complete = server.stop()
-    _log.info("stopped")
-    return complete
-
-
-def _unless_stopping(server: Server, action: Callable[[Server], object]) -> None:
-    if not server.stopping:
-        action(server)
 
 
 def _followed_file(lifecycle: LifecycleConfig) -> ModelsFile | None:

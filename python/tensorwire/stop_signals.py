@@ -13,11 +13,16 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+TOGETHER_SECONDS = 0.3
+"""Signals so soon after the first are the first: `timeout` and others that run programs send
+theirs to the process and to its group, and nobody who means a second is as fast."""
 
 
 class StopSignals:
@@ -61,14 +66,17 @@ class StopSignals:
 
     def _watch(self, received: socket.socket) -> None:
         """Reads one byte a signal, until the other end is closed."""
-        asked = False
+        asked: float | None = None
         with received:
             while numbers := received.recv(1):
                 if numbers[0] not in _SIGNALS:
                     continue
-                if asked:
-                    os._exit(128 + numbers[0])
-                asked = True
+                now = time.monotonic()
+                if asked is not None:
+                    if now - asked > TOGETHER_SECONDS:
+                        os._exit(128 + numbers[0])
+                    continue
+                asked = now
                 # In another thread, so that the second signal finds this one listening.
                 threading.Thread(target=self._stop, name="tensorwire-stop", daemon=True).start()
 

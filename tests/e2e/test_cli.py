@@ -3,6 +3,7 @@ on a terminal; and `serve` on a terminal."""
 
 import json
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 import tensorwire as tw
 from harness.server_process import ServerProcess
+from harness.stores import FileServer, running
 from harness.terminal import ESCAPES, in_pipe, on_terminal, plain
 
 
@@ -128,6 +130,32 @@ def test_inspect_a_server(target: str) -> None:
     text = plain(shown.out)
     for word in ("half_plus_two", "AVAILABLE", "serving_default", "float32"):
         assert word in text, text
+
+
+def test_inspect_a_server_by_its_url(target: str) -> None:
+    done = in_pipe("inspect", f"http://{target}", "half_plus_two", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert list(json.loads(done.out)["models"]) == ["half_plus_two"]
+
+
+def test_inspect_a_models_url(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORWIRE_STORE_CACHE", str(tmp_path / "stores"))
+    archive = shutil.make_archive(str(tmp_path / "m"), "gztar", models / "half_plus_two")
+    content = {"/m.tar.gz": Path(archive).read_bytes()}
+    with running(FileServer(files=content)) as store:
+        shown = in_pipe("inspect", f"{store.url}/m.tar.gz", "--json", "--no-measure")
+        missing = in_pipe("inspect", f"{store.url}/none.tar.gz")
+    assert shown.code == 0, shown.err
+    (model,) = json.loads(shown.out)["models"].values()
+    assert [(each["version"], each["state"]) for each in model["versions"]] == [
+        (2, "AVAILABLE"),
+        (1, "NOT_LOADED"),
+    ]
+    assert model["signatures"]["serving_default"]["inputs"]["x"]["dtype"] == "float32"
+    assert (missing.code, missing.out) == (1, "")
+    assert "none.tar.gz" in missing.err and len(missing.err.splitlines()) == 1
 
 
 def test_inspect_a_path(models: Path) -> None:

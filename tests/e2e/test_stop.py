@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from harness.predict import TIMEOUT_SECONDS, PredictionClient, predict_request, refused
 from harness.server_process import ServerProcess, model_arguments
 from harness.slow_network import SlowNetwork
+from tensorwire.stop_signals import TOGETHER_SECONDS
 
 MODELS = ("half_plus_two", "sleep", "mlp")
 # So many answers that every thread is at it.
@@ -177,6 +178,17 @@ def test_no_grace_at_all(serve) -> None:
     process.assert_no_crash()
 
 
+def test_a_signal_that_comes_twice_at_once(serve) -> None:
+    """As `timeout` sends it: to the process, and to its group."""
+    process = serve("--grace", "20s")
+    running = begin_sleep(process, 2000)
+    process.signal(signal.SIGTERM)
+    process.signal(signal.SIGTERM)
+    assert running.result().outputs["slept"].int_val == [2000]
+    assert process.wait() == 0
+    process.assert_no_crash()
+
+
 @stop_signals
 def test_a_second_signal_ends_it_at_once(serve, number: signal.Signals) -> None:
     process = serve("--grace", "60s")
@@ -189,6 +201,7 @@ def test_a_second_signal_ends_it_at_once(serve, number: signal.Signals) -> None:
     # The first has been dealt with when health has turned.
     assert next(updates).status == health_pb2.HealthCheckResponse.NOT_SERVING
     assert not running.done()
+    time.sleep(TOGETHER_SECONDS)
     began = time.monotonic()
     process.signal(number)
     status = process.wait()

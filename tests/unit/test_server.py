@@ -12,7 +12,8 @@ from tensorwire.cli.announcement import announce
 from tensorwire.cli.serve import _whereabouts
 from tensorwire.errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
 from tensorwire.repository.reconciler import Reconciler
-from tensorwire.server import Server, Watcher, run, serve
+from tensorwire.running import Watcher, run, serve
+from tensorwire.server import Server
 
 
 class RecordingCore:
@@ -162,6 +163,22 @@ def test_the_command_line_tells_both_addresses(
     assert out.startswith("Listening on 0.0.0.0:4321 (every network) (gRPC and REST)\n")
     assert "tensorwire predict 127.0.0.1:4321 a " in out
     assert (told["address"], told["host"]) == ("127.0.0.1:4321", "0.0.0.0")
+
+
+def test_a_model_that_went_meanwhile_is_not_told_of(
+    core: RecordingCore, models: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def signatures(name: str, version: int | None) -> tuple[int, list[Any]]:
+        if name == "a":
+            raise NativeError("NOT_FOUND", "Servable not found for request: Latest(a)", "")
+        return RecordingCore.signatures(core, name, version)
+
+    core.signatures = signatures  # type: ignore[method-assign]
+    with Server(models) as server:
+        announce(server)
+    out = capsys.readouterr().out
+    assert "Serving b, version 1" in out
+    assert "Serving a" not in out
 
 
 def test_a_taken_port_ends_the_start_before_anything_loads(

@@ -8,12 +8,15 @@ from tensorwire.stop_signals import StopSignals
 
 TWO_SIGNALS = """
 import os, signal, threading
-from tensorwire.stop_signals import StopSignals
+from tensorwire.stop_signals import TOGETHER_SECONDS, StopSignals
 
 asked = threading.Event()
 with StopSignals(asked.set):
     os.kill(os.getpid(), signal.SIGTERM)
+    # That of its group comes with it.
+    os.kill(os.getpid(), signal.SIGTERM)
     assert asked.wait(30)
+    threading.Event().wait(TOGETHER_SECONDS + 0.2)
     print("asked", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(30)

@@ -10,12 +10,15 @@ import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from tensorwire.standard_streams import prepare_streams
+
 _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program. Its exit status: 0, 1 for a failure, 2 for wrong usage, 130 if it
     was interrupted."""
+    prepare_streams()
     missing = [name for name in ("click", "rich") if importlib.util.find_spec(name) is None]
     if missing:
         sys.stderr.write(

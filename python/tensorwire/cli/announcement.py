@@ -8,6 +8,7 @@ import shlex
 
 from rich.text import Text
 
+from tensorwire.errors import NotFoundError
 from tensorwire.server import Server
 from tensorwire.signature import Signature
 
@@ -33,7 +34,10 @@ def announce(server: Server) -> None:
             line = f"Not serving {name}, version {outcome.version}: {outcome.error}"
             out.print(Text(line, style="red"), soft_wrap=True)
             continue
-        signatures = callable_signatures(server.signatures(name))
+        try:
+            signatures = callable_signatures(server.signatures(name))
+        except NotFoundError:
+            continue  # It was removed meanwhile.
         out.print(Text(f"Serving {name}, version {outcome.version}", style="bold"), soft_wrap=True)
         if out.is_terminal:
             out.print(signature_table(signatures))
@@ -48,7 +52,8 @@ def announce(server: Server) -> None:
 
 
 def example_command(address: str, model: str, signatures: dict[str, Signature]) -> str | None:
-    """A `tensorwire predict` line that works; None if no signature can be called so."""
+    """A `tensorwire predict` line that works; None if there is none: no signature, or one with
+    an input that no request carries."""
     name = "serving_default"
     signature = signatures.get(name)
     if signature is None:
@@ -61,6 +66,8 @@ def example_command(address: str, model: str, signatures: dict[str, Signature]) 
     for spec in signature.inputs.values():
         if spec.optional:
             continue
+        if spec.numpy_dtype is None:
+            return None
         wanted = WantedInput.from_spec(spec)
         words += ["--input", f"{wanted.name}={example_value(wanted)}"]
     return shlex.join(words)

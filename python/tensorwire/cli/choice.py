@@ -38,7 +38,8 @@ def to_seconds(_context: click.Context, _parameter: click.Parameter, text: str) 
         raise click.BadParameter(f"{text!r} is no duration: {error}") from None
 
 
-def _timeout(context: click.Context, parameter: click.Parameter, text: str) -> float:
+def some_seconds(context: click.Context, parameter: click.Parameter, text: str) -> float:
+    """The value of an option that is a time to wait, more than none."""
     seconds = to_seconds(context, parameter, text)
     if seconds <= 0:
         raise click.BadParameter(f"{text!r} leaves no time for an answer")
@@ -60,7 +61,7 @@ output_option = click.option(
     "--output", "-o", "outputs", multiple=True, metavar="NAME", help="Only this output."
 )
 timeout_option = click.option(
-    "--timeout", default="60s", show_default=True, callback=_timeout, metavar="TIME"
+    "--timeout", default="60s", show_default=True, callback=some_seconds, metavar="TIME"
 )
 scale_option = click.option(
     "--scale",

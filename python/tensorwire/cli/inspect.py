@@ -33,6 +33,8 @@ from .options import HELP_SETTINGS, debug_option, tls_options
 from .tables import callable_signatures, console, signature_table, status_table
 
 _ADDRESS = re.compile(r"(https?://)?[^/\\]+:\d{1,5}|unix(-abstract)?:.+")
+"""A URL without a path is a server's; a model's has one."""
+
 _TIMEOUT_SECONDS = 30.0
 
 NOT_LOADED = "NOT_LOADED"
@@ -85,7 +87,7 @@ def inspect(
 ) -> None:
     """Show models, versions, states and signatures.
 
-    PATH_OR_TARGET is a path that `tensorwire serve` takes, whose newest version is loaded
+    PATH_OR_TARGET is a path or URL that `tensorwire serve` takes, whose newest version is loaded
     to be sure that it can be, or the HOST:PORT or unix:PATH of a server: all
     of its models, or MODEL.
 
@@ -96,12 +98,12 @@ def inspect(
     tensorwire inspect ./my_model
     tensorwire inspect localhost:50051 --json
     """
-    if "://" in path_or_target or Path(path_or_target).exists():
+    if not Path(path_or_target).exists() and _ADDRESS.fullmatch(path_or_target):
+        view = _inspect_server(path_or_target, model, tls)
+    elif "://" in path_or_target or Path(path_or_target).exists():
         if model is not None:
             raise click.UsageError("MODEL goes with a server; a path has one model")
         view = _inspect_path(path_or_target, measure=not no_measure)
-    elif _ADDRESS.fullmatch(path_or_target):
-        view = _inspect_server(path_or_target, model, tls)
     else:
         raise ConfigError(f"{path_or_target!r} is neither a path that exists nor HOST:PORT")
     if as_json:

@@ -7,14 +7,21 @@ import click
 from tensorwire.model_server import main
 
 
+class _OtherSyntax(click.Command):
+    """A command that takes its arguments as they are, `--` and `--help` too."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """Leaves them alone."""
+        context.params["flags"] = tuple(arguments)
+        return []
+
+
 @click.command(
     "model-server",
-    # All of it is for the other syntax, `--help` too.
-    context_settings={"ignore_unknown_options": True},
+    cls=_OtherSyntax,
     add_help_option=False,
     short_help="Serve models by TensorFlow Serving's flags.",
 )
-@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def model_server(flags: tuple[str, ...]) -> int:
     """Serve models as tensorflow_model_server does, by its flags: the same as the program
     tensorwire-model-server.

@@ -9,12 +9,14 @@ from typing import Any
 import click
 from rich.text import Text
 
-from tensorwire.client import Client
+from tensorwire.client import Client, Tls
 from tensorwire.client.model_repository import ModelRepository
 from tensorwire.repository.local_source import local_path
 from tensorwire.repository.policy import All, Latest, Specific, parse_policy
+from tensorwire.repository.source import MAX_VERSION
 
-from .options import HELP_SETTINGS, debug_option
+from .choice import some_seconds
+from .options import HELP_SETTINGS, debug_option, tls_options
 from .tables import console, empty_table, state_text
 
 _target = click.argument("target")
@@ -25,10 +27,10 @@ _no_wait = click.option(
 )
 _timeout = click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=600.0,
+    default="600s",
     show_default=True,
-    metavar="SECONDS",
+    callback=some_seconds,
+    metavar="TIME",
     help="Most time to wait.",
 )
 
@@ -36,7 +38,8 @@ _timeout = click.option(
 @click.group(context_settings=HELP_SETTINGS, short_help="Change a running server's models.")
 @debug_option
 def models() -> None:
-    """See and change which models the server at TARGET (HOST:PORT) serves, while it does.
+    """See and change which models the server at TARGET (HOST:PORT or unix:PATH) serves,
+    while it does.
 
     \b
     tensorwire models list localhost:50051
@@ -58,10 +61,11 @@ def models() -> None:
 @_target
 @_timeout
 @_json
+@tls_options
 @debug_option
-def list_models(target: str, timeout: float, as_json: bool) -> None:
+def list_models(target: str, timeout: float, as_json: bool, tls: Tls | None) -> None:
     """Show the models, their versions' states, labels and paths."""
-    with Client(target, timeout=timeout) as client:
+    with Client(target, timeout=timeout, tls=tls) as client:
         found = ModelRepository(client).list()
     if as_json:
         click.echo(_as_json({"models": [_described(each) for each in found]}))
@@ -89,15 +93,16 @@ def list_models(target: str, timeout: float, as_json: bool) -> None:
 @_no_wait
 @_timeout
 @_json
+@tls_options
 @debug_option
-def load(target: str, name: str, path: str, **asked: Any) -> None:
+def load(target: str, name: str, path: str, tls: Tls | None, **asked: Any) -> None:
     """Serve the model at PATH under NAME, or serve NAME otherwise than before.
 
     PATH is a path on the server's machine, or a URL.
     """
     local = local_path(path)
     policy = None if asked["versions"] is None else _policy(asked["versions"])
-    with Client(target, timeout=asked["timeout"]) as client:
+    with Client(target, timeout=asked["timeout"], tls=tls) as client:
         model = ModelRepository(client).load(
             name,
             path if local is None else os.fspath(local),
@@ -113,10 +118,11 @@ def load(target: str, name: str, path: str, **asked: Any) -> None:
 @_name
 @_no_wait
 @_timeout
+@tls_options
 @debug_option
-def unload(target: str, name: str, no_wait: bool, timeout: float) -> None:
+def unload(target: str, name: str, no_wait: bool, timeout: float, tls: Tls | None) -> None:
     """Take NAME out of service, after its last request."""
-    with Client(target, timeout=timeout) as client:
+    with Client(target, timeout=timeout, tls=tls) as client:
         ModelRepository(client).unload(name, no_wait=no_wait)
 
 
@@ -126,25 +132,27 @@ def unload(target: str, name: str, no_wait: bool, timeout: float) -> None:
 @_no_wait
 @_timeout
 @_json
+@tls_options
 @debug_option
-def reload(target: str, name: str, no_wait: bool, timeout: float, as_json: bool) -> None:
+def reload(target: str, name: str, no_wait: bool, tls: Tls | None, **asked: Any) -> None:
     """Have NAME look for versions now, and load those again that are there or have failed."""
-    with Client(target, timeout=timeout) as client:
+    with Client(target, timeout=asked["timeout"], tls=tls) as client:
         model = ModelRepository(client).reload(name, no_wait=no_wait)
-    _tell(model, as_json=as_json)
+    _tell(model, as_json=asked["as_json"])
 
 
 @models.command(context_settings=HELP_SETTINGS)
 @_target
 @_timeout
 @_json
+@tls_options
 @debug_option
-def config(target: str, timeout: float, as_json: bool) -> None:
+def config(target: str, timeout: float, as_json: bool, tls: Tls | None) -> None:
     """Print what is served as a file that --model-config-file takes; of URLs without the
     passwords and signatures in them."""
     from google.protobuf import json_format, text_format
 
-    with Client(target, timeout=timeout) as client:
+    with Client(target, timeout=timeout, tls=tls) as client:
         message = ModelRepository(client).config()
     if as_json:
         click.echo(json_format.MessageToJson(message, preserving_proto_field_name=True))
@@ -166,7 +174,7 @@ def _policy(text: str) -> dict[str, Any]:
 
 def _label(text: str) -> tuple[str, int]:
     label, _, version = text.rpartition("=")
-    if not label or not version.isdecimal():
+    if not label or not version.isdecimal() or int(version) > MAX_VERSION:
         raise click.BadParameter(f"{text!r} is not LABEL=VERSION", param_hint="--label")
     return label, int(version)
 

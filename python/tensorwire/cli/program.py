@@ -11,6 +11,7 @@ import click
 
 from tensorwire import __version__
 from tensorwire.errors import TensorWireError
+from tensorwire.logs import finish_logs
 from tensorwire.messages import NOT_INSTALLED
 
 from .bench import bench
@@ -84,6 +85,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _failed(reason: str) -> int:
+    # What it has logged comes before.
+    finish_logs()
     if debug_asked():
         traceback.print_exc()
     click.echo(f"error: {reason}", err=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,18 @@ import click
 from tensorwire.config import LOG_FORMATS, LOG_LEVELS, ServeConfig, load_config
 from tensorwire.config.lifecycle import LISTEN_WHEN, TRANSITIONS
 from tensorwire.errors import ConfigError, TensorWireError
-from tensorwire.logs import configure_logs
+from tensorwire.logs import configure_logs, finish_logs
 from tensorwire.repository.model_config import ModelConfig, check_name
 from tensorwire.repository.naming import name_models, unique
 from tensorwire.repository.toml_output import write_toml
-from tensorwire.server import Server, Watcher, run
+from tensorwire.running import Watcher, run
+from tensorwire.server import Server
+from tensorwire.standard_streams import end_process
 
 from .announcement import announce
 from .options import HELP_SETTINGS, GroupedCommand, debug_option, setting_option
+
+_log = logging.getLogger("tensorwire.cli")
 
 
 @click.command(
@@ -161,12 +165,8 @@ def serve(
         # Its failure is the program's, and told as that.
         logging.getLogger("tensorwire.repository").addFilter(_tells_no_failure)
     run(server, _Announcer(ready_file))
-    # At once: an ordinary exit would wait for loads and runs that can't be interrupted,
-    # and a signal in the middle of it would be an error.
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(0)
+    # A signal in the midst of an ordinary exit would be an error.
+    end_process(0)
 
 
 class _Announcer(Watcher):
@@ -181,13 +181,25 @@ class _Announcer(Watcher):
 
     def ready(self, server: Server) -> None:
         logging.getLogger("tensorwire.repository").removeFilter(_tells_no_failure)
-        # Whoever reads this may have gone (`| head -1`); that is no reason not to serve.
-        try:
-            announce(server)
-            sys.stdout.flush()
-        except OSError:
-            with Path(os.devnull).open("w") as nowhere:
-                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        # In a thread of its own: a pipe that nobody reads must not hold up the end.
+        threading.Thread(
+            target=_announce, args=(server,), name="tensorwire-announce", daemon=True
+        ).start()
+
+
+def _announce(server: Server) -> None:
+    """Whatever goes wrong with telling what is served, it is served."""
+    # What it has logged comes before.
+    finish_logs()
+    try:
+        announce(server)
+        sys.stdout.flush()
+    except OSError:
+        # Whoever reads this has gone (`| head -1`).
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    except Exception as error:
+        _log.warning("what is served can't be shown: %s: %s", type(error).__name__, error)
 
 
 def _whereabouts(server: Server) -> dict[str, Any]:

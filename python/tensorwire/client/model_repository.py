@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tensorwire._core import NativeError, Request
-from tensorwire.errors import from_native
+from tensorwire.errors import UnimplementedError, from_native
 from tensorwire.messages import message_type, new_message
 
 from .operations import Operation, Plan
@@ -17,7 +17,8 @@ from .sync import Client
 
 class ModelRepository:
     """The model repository of the server that a client calls. All methods raise what the
-    client's methods raise; PermissionDeniedError if the server takes no such calls."""
+    client's methods raise; PermissionDeniedError if the server takes no such calls,
+    UnimplementedError if it is none of TensorWire's."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -66,7 +67,16 @@ class ModelRepository:
 
         message = new_message(f"tensorwire.{method}Request")
         json_format.ParseDict(fields, message)
-        reply = self._client._run(self._operation(method, model, message), model)
+        try:
+            reply = self._client._run(self._operation(method, model, message), model)
+        except UnimplementedError as error:
+            # Servers on gRPC's C core say nothing at all.
+            raise UnimplementedError(
+                "this server can't be asked to see or change its models (it lacks "
+                f"tensorwire.ModelRepository/{method}): TensorFlow Serving follows its "
+                "--model_config_file, and takes HandleReloadConfigRequest",
+                target=error.target,
+            ) from None
         return message_type(f"tensorwire.{method}Response").FromString(reply)
 
     def _operation(self, method: str, model: str | None, message: Any) -> Operation[bytes]:

@@ -190,7 +190,7 @@ class Operations:
         except UnimplementedError as error:
             raise UnimplementedError(
                 "this server can't list its models (it lacks Health/List); "
-                "ask for one by name with status(model)",
+                "ask for one by its name",
                 target=error.target,
             ) from None
         found = []

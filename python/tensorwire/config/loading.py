@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,11 @@ from .tree import ServeConfig
 
 ONLY_IN_PROGRAMS = ("batching", "model_batching")
 """Settings that are objects: flags and variables have shorthand for them."""
+
+_PORTS = ("port", "rest_port")
+_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://\S+")
+"""What Kubernetes has in the variable NAME_PORT of every pod for a Service that is called NAME:
+for one called `tensorwire` that is ours, and says nothing to us."""
 
 
 @functools.cache
@@ -50,7 +56,9 @@ def load_config(
         name: each.parse(environ[each.variable], each.variable)
         for name, each in known.items()
         # What a program says is not looked up, so that a bad variable is no error then.
-        if environ.get(each.variable) and name not in (*given, *ONLY_IN_PROGRAMS)
+        if environ.get(each.variable)
+        and name not in (*given, *ONLY_IN_PROGRAMS)
+        and not (name in _PORTS and _SERVICE_LINK.fullmatch(environ[each.variable]))
     }
     file = given.get("config", found.get("config"))
     written = {} if file is None else server_settings(file, read_toml(file), known)

@@ -21,7 +21,7 @@ FAILING = ("refuse", "warn")
 WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 """Where a version's own records are, in its folder."""
 
-MAX_ITERATIONS = 1000
+MAX_ITERATIONS = 1_000_000
 EVERY_MODEL = ""
 
 

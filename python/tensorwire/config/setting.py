@@ -12,6 +12,9 @@ from typing import Any
 from tensorwire.errors import ConfigError
 from tensorwire.pem import NoPemError
 
+LONGEST_SHOWN = 200
+"""Characters of a value that a message shows."""
+
 
 def setting(
     default: Any, parse: Callable[[Any], Any], description: str, shown: str | None = None
@@ -73,8 +76,11 @@ class Setting:
         except NoPemError as error:
             raise ConfigError(f"{source} can't be used: {error}") from None
         except (ValueError, TypeError) as error:
-            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-            raise ConfigError(f"{source} can't be {str(shown)!r}: {error}") from None
+            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            if len(shown) > LONGEST_SHOWN:
+                # Most of what is that long is a key that was meant to be a path.
+                shown = shown[:20] + "..."
+            raise ConfigError(f"{source} can't be {shown!r}: {error}") from None
 
 
 def settings_of(kind: type[Any]) -> dict[str, Setting]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,4 +52,10 @@ def parse_failure(path: Path | str, error: Any) -> str:
     if line is None:
         return f"{path}: {reason}"
     # The text starts with line:column, which is said better.
-    return f"{path}, line {line}: {reason.partition(' : ')[2] or reason}"
+    return f"{path}, line {line}: {_without_content(reason.partition(' : ')[2] or reason)}"
+
+
+def _without_content(reason: str) -> str:
+    """Without the whole line, or string, that protobuf shows: it may be a private key."""
+    reason = re.sub(r"^'.*': ", "", reason, flags=re.DOTALL)
+    return re.sub(r"(missing ending quote): .*", r"\1", reason, flags=re.DOTALL)

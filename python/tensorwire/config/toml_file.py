@@ -20,6 +20,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from tensorwire.errors import ConfigError
 from .batching import Batching
 from .setting import Setting
 from .text_proto import read_bytes
+
+_RELATIVE = re.compile(r"([^/=]+=)?(\.\.?/.*)", re.DOTALL)
+"""A path, or MODEL=PATH, as batching_parameters and log_requests have it."""
 
 _NOT_HERE = {
     "model_batching": "say it in [models.NAME], as batching",
@@ -107,6 +111,19 @@ def check_key(where: str, key: str, known: Iterable[str]) -> None:
     raise ConfigError(f"{where} has no {key!r}; {hint}")
 
 
+def in_folder(folder: Path, value: Any) -> Any:
+    """The value, in which paths that begin with ./ or ../ are those in this folder."""
+    if isinstance(value, list):
+        return [in_folder(folder, each) for each in value]
+    if isinstance(value, dict):
+        return {key: in_folder(folder, each) for key, each in value.items()}
+    if isinstance(value, str) and (found := _RELATIVE.fullmatch(value)):
+        # pathlib takes the / from the end of a log's prefix.
+        end = "/" if value.endswith("/") else ""
+        return f"{found[1] or ''}{(folder / found[2]).absolute()}{end}"
+    return value
+
+
 def _toml_reader() -> Any:
     for name in ("tomllib", "tomli"):
         try:
@@ -116,12 +133,3 @@ def _toml_reader() -> Any:
     raise ConfigError(
         "reading TOML needs Python 3.11 or the package tomli: pip install 'tensorwire[server]'"
     )
-
-
-def in_folder(folder: Path, value: Any) -> Any:
-    """With the folder before what begins with ./ or ../."""
-    if isinstance(value, list):
-        return [in_folder(folder, each) for each in value]
-    if isinstance(value, str) and value.startswith(("./", "../")):
-        return str((folder / value).absolute())
-    return value

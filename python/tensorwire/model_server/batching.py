@@ -21,9 +21,12 @@ def batching_settings(line: CommandLine) -> dict[str, Any]:
 
     Raises StartError, or ConfigError for the file, for what can't be.
     """
+    if line.text("platform_config_file"):
+        # That says it all.
+        return {}
     parameters = named_file(line, "batching_parameters_file")
     if not line.is_on("enable_batching"):
-        if parameters is not None and not line.text("platform_config_file"):
+        if parameters is not None:
             raise invalid(
                 "server_options.batching_parameters_file is set without setting "
                 "server_options.enable_batching to true."

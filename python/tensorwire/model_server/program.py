@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -16,11 +15,13 @@ from tensorwire.errors import TensorWireError
 from tensorwire.logs import configure_logs
 from tensorwire.model import open_engine
 from tensorwire.repository.model_config import ModelConfig
-from tensorwire.server import Server, Watcher
-from tensorwire.server import run as run_server
+from tensorwire.running import Watcher
+from tensorwire.running import run as run_server
+from tensorwire.server import Server
+from tensorwire.standard_streams import end_process
 
 from .command_line import CommandLine, read, usage
-from .failure import status_of
+from .failure import invalid, status_of
 from .settings import DEFAULTS, config_of, tell_without_effect
 
 _log = logging.getLogger("tensorwire.model_server")
@@ -64,14 +65,16 @@ def _serve(line: CommandLine) -> NoReturn:
     try:
         run_server(server, _Teller())
     except TensorWireError as error:
-        _exit(_failed(status_of(error), str(error)))
-    _exit(0)
+        end_process(_failed(status_of(error), str(error)))
+    end_process(0)
 
 
 def _models(line: CommandLine, config: ServeConfig) -> list[ModelConfig]:
     """The one model of the flags, where no file lists others."""
     if config.lifecycle.model_config_file is not None:
         return []
+    if not line.text("model_name").strip():
+        raise invalid("--model_name can't be empty")
     return [ModelConfig(line.text("model_name"), line.text("model_base_path"))]
 
 
@@ -111,11 +114,3 @@ def _print(text: str, *, end: str = "\n", error: bool = False) -> None:
         stream = sys.stderr if error else sys.stdout
         stream.write(text + end)
         stream.flush()
-
-
-def _exit(status: int) -> NoReturn:
-    """At once: an ordinary exit would wait for loads and runs that can't be interrupted."""
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(status)

@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from tensorwire.errors import ModelLoadError
+from tensorwire.errors import ConfigError, ModelLoadError
 from tensorwire.units import format_duration
 
 _log = logging.getLogger("tensorwire.repository")
@@ -33,9 +33,18 @@ MAX_REASON_CHARACTERS = 300
 
 def cache_directory() -> Path:
     """Where TensorWire keeps what it can make again: `$XDG_CACHE_HOME/tensorwire`, by
-    default `~/.cache/tensorwire`."""
+    default `~/.cache/tensorwire`.
+
+    Raises ConfigError where there is neither: a container may run as a user of no name.
+    """
     given = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"
+    try:
+        base = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"
+    except RuntimeError:
+        raise ConfigError(
+            "there is no place to keep anything, as this user has no home directory: set the "
+            "variable XDG_CACHE_HOME, or HOME, to a folder of its own"
+        ) from None
     return base / "tensorwire"
 
 
@@ -44,7 +53,7 @@ class KerasExporter:
 
     def __init__(self, tensorflow_version: str, cache: Path | None = None) -> None:
         self._tensorflow_version = tensorflow_version
-        self._cache = (cache or cache_directory()) / "keras"
+        self._cache = cache
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
         self._cancelled = False
@@ -55,7 +64,7 @@ class KerasExporter:
         Raises ModelLoadError if Keras can't read the file or the cache can't be written.
         """
         try:
-            target = self._cache / self._key(path)
+            target = (self._cache or cache_directory()) / "keras" / self._key(path)
             if target.is_dir():
                 _log.info("%s was exported before, to %s", path, target)
                 return target

@@ -24,6 +24,7 @@ their text."""
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_IN_FILES = ("config", "model_batching")
+"""The file itself, and what each model's table says."""
 
 
 def write_toml(config: ServeConfig, models: Iterable[ModelConfig]) -> str:
@@ -38,7 +39,8 @@ def write_toml(config: ServeConfig, models: Iterable[ModelConfig]) -> str:
     for model in sorted(models, key=lambda model: model.name):
         key = model.name if _BARE.fullmatch(model.name) else _value(model.name)
         lines += ["", f"[models.{key}]"]
-        lines += [f"{field} = {written}" for field, written in _model(model)]
+        batching = model.batching or config.batches.model_batching.get(model.name)
+        lines += [f"{field} = {written}" for field, written in _model(model, batching)]
     return "\n".join(lines) + "\n"
 
 
@@ -63,13 +65,13 @@ def _word_for_none(name: str) -> str | None:
     return None
 
 
-def _model(model: ModelConfig) -> Iterator[tuple[str, str]]:
+def _model(model: ModelConfig, batching: Batching | None) -> Iterator[tuple[str, str]]:
     values = {
         "path": model.location,
         "versions": model.versions,
         "labels": dict(model.labels) or None,
         "transition": model.transition,
-        "batching": model.batching,
+        "batching": batching,
         **model.options,
     }
     for key, value in values.items():

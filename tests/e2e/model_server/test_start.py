@@ -145,6 +145,8 @@ def test_a_fault_of_the_flags_is_one_line() -> None:
         f"{prefix}At least one of server_options.grpc_port or server_options.grpc_socket_path "
         "must be set."
     )
+    empty = failed_start("--model_base_path=/x", "--model_name=")
+    assert empty == f"{prefix}--model_name can't be empty"
     assert failed_start("--model_base_path=/x", "--use_alts_credentials").startswith(
         "Failed to start server. Error: UNIMPLEMENTED: --use_alts_credentials: "
     )
@@ -171,8 +173,10 @@ def test_a_port_that_is_taken(half: str) -> None:
 
 
 def test_versions_are_printed() -> None:
+    program = "from tensorwire.model_server import main; exit(main())"
     done = subprocess.run(
-        [sys.executable, "-c", "from tensorwire.model_server import main; main(['--version'])"],
+        # Nothing else that is wrong matters.
+        [sys.executable, "-c", program, "--version", "--port=0", "--unheard_of"],
         capture_output=True,
         text=True,
         timeout=START_SECONDS,

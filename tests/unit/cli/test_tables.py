@@ -119,6 +119,11 @@ def test_the_command_that_calls_it(signatures: list[Signature], options: list[st
     assert shlex.split(command) == ["tensorwire", "predict", "localhost:1", "m", *options]
 
 
+def test_there_is_no_command_for_what_no_request_carries() -> None:
+    signatures = {"serving_default": signature(TensorSpec("v", "variant", ()))}
+    assert example_command("localhost:1", "m", signatures) is None
+
+
 def test_no_command_without_a_signature_that_can_be_called() -> None:
     assert example_command("localhost:1", "m", {}) is None
 

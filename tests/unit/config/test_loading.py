@@ -368,3 +368,34 @@ def test_a_model_server_opens_to_others_what_tensorflow_serving_does(
     listener = load_config({"host": host, "rest_port": 0}, {}).listener
     told = dataclasses.replace(listener, rest_host=rest_host, takes_reloads=True)
     assert told.permitted == expected
+
+
+@pytest.mark.parametrize("value", ["tcp://10.96.0.1:50051", "udp://[fd00::1]:1"])
+def test_a_kubernetes_service_of_our_name_sets_no_port(value: str) -> None:
+    environ = {"TENSORWIRE_PORT": value, "TENSORWIRE_REST_PORT": value}
+    listener = load_config({}, environ).listener
+    assert (listener.port, listener.rest_port) == (50051, None)
+    with pytest.raises(ConfigError, match="port can't be"):
+        load_config({"port": value}, {})
+
+
+def test_a_key_in_place_of_a_path_is_not_shown() -> None:
+    key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC" + "SECRET" * 200
+    with pytest.raises(ConfigError) as caught:
+        load_config({}, {"TENSORWIRE_TLS_KEY": key})
+    assert "SECRET" not in str(caught.value)
+    assert "it is no PEM text" in str(caught.value)
+    with pytest.raises(ConfigError, match=r"there is no file /nowhere/key\.pem"):
+        load_config({"tls_key": "/nowhere/key.pem"}, {})
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(ConfigError, match="set the variable XDG_CACHE_HOME"):
+        load_config({}, {})
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert load_config({}, {}).stores.store_cache == Path("/cache/tensorwire/stores")

@@ -98,7 +98,7 @@ def test_a_table_as_tensorflow_serving_says_it(tmp_path: Path) -> None:
         ({"log_sampling": "200%"}, "it is not from 0 to 1"),
         ({"log_requests_file_age": "10ms"}, "it is less than a second"),
         ({"warmup_failing": "ignore"}, "it is none of refuse, warn"),
-        ({"warmup_iterations": 0}, "it is not between 1 and 1000"),
+        ({"warmup_iterations": 0}, "it is not between 1 and 1000000"),
     ],
 )
 def test_what_can_not_be(settings: dict[str, Any], says: str) -> None:

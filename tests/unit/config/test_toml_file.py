@@ -89,6 +89,10 @@ def test_models(file: Path, tmp_path: Path) -> None:
         ('[models.m]\npath = "x"\nversions = "new"\n', "versions of model 'm' can't be 'new'"),
         ('[models.m]\npath = "x"\nversions = [1]\nlabels = {a = 2}\n', "label to version 2"),
         ('[models.m]\npath = "x"\ntransition = "fast"\n', "none of availability, resource"),
+        ('[models.m]\npath = "x"\nwarmup = {n = 1}\n', "warm-up of model 'm' has no 'n'"),
+        ('[models.m]\npath = "x"\nwarmup = {iterations = "x"}\n', "can't be 'x': it is not a wh"),
+        ('[models.m]\npath = "x"\nlogging = {n = 1}\n', "log of model 'm' has no 'n'"),
+        ('[models.m]\npath = "x"\nlogging = {format = "jsonl"}\n', "needs a prefix"),
         ('[models."a/b"]\npath = "x"\n', "the model name 'a/b' can't contain '/'"),
         ("a = \x01", " is not TOML: "),
     ],
@@ -115,3 +119,25 @@ def test_changed_settings_are_warned_of_once(file: Path, caplog: pytest.LogCaptu
     assert caplog.messages == [
         f"{file}: [server] port changed; that counts from the next start on"
     ]
+
+
+def test_paths_in_it_are_relative_to_its_folder_wherever_they_stand(file: Path) -> None:
+    file.with_name("b.txt").write_text("max_batch_size { value: 7 }")
+    file.write_text(
+        """
+        [server]
+        log_requests = { m = "./logs/", n = "../n" }
+        batching_parameters = ["m=./b.txt"]
+
+        [models.m]
+        path = "m"
+        logging = { prefix = "./own/log" }
+        """
+    )
+    config = load_config({"config": file}, {})
+    folder = file.parent
+    assert config.batches.model_batching == {"m": Batching(max_batch_size=7)}
+    prefixes = {"m": f"{folder}/logs/", "n": f"{folder}/../n"}
+    assert dict(config.request_logs.log_requests) == prefixes
+    (model,) = TomlModels(file)()
+    assert model.options == {"logging": {"prefix": f"{folder}/own/log"}}

@@ -1,3 +1,4 @@
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -5,6 +6,7 @@ from typing import Any
 import pytest
 
 from tensorwire import model_server
+from tensorwire.cli.program import run
 from tensorwire.model_server.command_line import read, usage
 from tensorwire.model_server.flag import Kind
 from tensorwire.model_server.flags import BY_NAME, FLAGS
@@ -151,6 +153,20 @@ def test_help_is_for_itself() -> None:
 def test_what_follows_two_dashes_is_unknown() -> None:
     line = read(["--port=1", "--", "--port=2"])
     assert (line.given, line.unknown) == ({"port": 1}, ["--", "--port=2"])
+
+
+def test_the_command_hands_all_of_them_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    def main(arguments: object, program: str) -> int:
+        seen.extend([arguments, program])
+        return 7
+
+    command = importlib.import_module("tensorwire.cli.model_server")
+    monkeypatch.setattr(command, "main", main)
+    words = ["-x", "--port=1", "--help", "y", "--debug", "--", "--port=2", "--unheard of"]
+    assert run(["model-server", *words]) == 7
+    assert seen == [tuple(words), "tensorwire model-server"]
 
 
 def test_the_usage_text_names_every_flag_once() -> None:

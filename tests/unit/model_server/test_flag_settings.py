@@ -270,6 +270,25 @@ def test_roots_that_a_machine_has_in_a_folder(
     assert roots.given.split() == root.split()
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('server_cert: "x"\nserver_key: "-----BEGIN SECRET\\n', "missing ending quote"),
+        ('server_cert: "x"\nserver_key = "-----BEGIN SECRET\\n"', "Expected"),
+        ('server_cert: "x"\nserver_keyy: "-----BEGIN SECRET\\n"', 'no field named "server_keyy"'),
+        ('server_cert: "x"\nserver_key: "-----BEGIN SECRET" }', "Expected"),
+    ],
+)
+def test_what_is_wrong_in_a_file_shows_no_key(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "ssl.txt"
+    file.write_text(text)
+    status, message = refusal(BASE, f"--ssl_config_file={file}")
+    assert status == "INVALID_ARGUMENT"
+    assert message.startswith(f"{file}, line 2: ")
+    assert says in message
+    assert "SECRET" not in message
+
+
 def test_alts_is_refused_and_never_served_in_the_clear(tmp_path: Path) -> None:
     status, text = refusal(BASE, "--use_alts_credentials")
     assert status == "UNIMPLEMENTED"
@@ -356,6 +375,11 @@ def test_platform_config_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     assert told.batches.batching.max_batch_size == 16
     assert told.batches.batching.max_enqueued_batches == 10
     assert "its session_config is not applied" in caplog.text
+    # What it does not say is not said by flags either.
+    batching = ("--enable_batching", "--enable_per_model_batching_parameters")
+    assert not config(flag, *batching).batches.enable_per_model_batching_parameters
+    file.write_text(PLATFORM.replace("batching_parameters { max_batch_size { value: 16 } }", ""))
+    assert config(flag, *batching).batches.batching == Batching()
     caplog.clear()
     file.write_text(PLATFORM.replace('key: "tensorflow"', 'key: "other"'))
     assert refusal(BASE, flag) == (
@@ -374,6 +398,8 @@ def test_platform_config_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
 def test_warmup() -> None:
     warmups = config("--enable_model_warmup=false").warmups
     assert (warmups.warmup, warmups.warmup_iterations) == (False, 1)
+    many = config("--num_request_iterations_for_warmup=5000").warmups
+    assert many.warmup_iterations == 5000
     warmups = config("--num_request_iterations_for_warmup=3").warmups
     assert (warmups.warmup, warmups.warmup_iterations) == (True, 3)
     assert config("--num_request_iterations_for_warmup=-3").warmups.warmup_iterations == 1

@@ -50,3 +50,12 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     assert "PRIVATE" not in text
     assert f'tls_key = "{REDACTED}"' in text
     assert f'tls_certificate = "{tmp_path}/certificate.pem"' in text
+
+
+def test_what_settings_say_of_one_model_is_in_its_table(tmp_path: Path) -> None:
+    config = load_config({"no_batching": "a"}, {})
+    file = tmp_path / "tensorwire.toml"
+    models = [ModelConfig("a", "/a"), ModelConfig("b", "/b")]
+    file.write_text(write_toml(config, models))
+    a, b = TomlModels(file)()
+    assert (a.batching, b.batching) == (Batching.off(), None)
