@@ -42,7 +42,7 @@ check: $(CORE) ## Check style, types and lints
 	$(TIMEOUT) 1500 cargo clippy --workspace --all-targets --locked --quiet -- --deny warnings
 
 bench: $(CORE) models ## Measure against the floor, the bare C API and the seed's server; writes benchmarks/RESULTS.md
-	$(TIMEOUT) 1800 $(VENV)/python benchmarks/run.py
+	$(TIMEOUT) 3600 $(VENV)/python benchmarks/run.py
 
 bench-peers: $(CORE) models ## Measure beside Triton, Ray Serve, BentoML, LitServe and MLServer; installs them first
 	$(TIMEOUT) 7200 $(VENV)/python benchmarks/run_peers.py

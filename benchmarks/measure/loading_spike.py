@@ -176,7 +176,7 @@ def describe(samples: Samples) -> str:
 
 @contextlib.contextmanager
 def _reading(model: Path, piece: int, core: int) -> Iterator[None]:
-    path = model / "variables" / "variables.data-00000-of-00001"
+    path = next(model.glob("*/variables/variables.data-00000-of-00001"))
     line = ["taskset", "-c", str(core), sys.executable, "-c", READER, str(path), str(piece)]
     with subprocess.Popen(line, stdout=subprocess.PIPE) as reader:
         try:

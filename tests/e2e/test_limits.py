@@ -12,7 +12,6 @@ from harness.predict import PredictionClient, predict_request
 from harness.queueing import (
     send_all,
     sleep_request,
-    until,
     wait_for,
     wait_idle,
     while_held,
@@ -165,13 +164,11 @@ def test_cancelled_requests_give_their_place_back(
         for call in admit(server, client, waiting):
             call.cancel()
 
-        def try_again() -> grpc.Future:
-            (call,) = send_all(client, [more])
-            # Refused, it is done at once; let in, it is with the runner's end.
-            wait_for(server, lambda found: call.done() or found.queued > 0)
-            return call
-
-        return until(try_again, lambda call: not call.done() or call.code().value[0] == 0)
+        # What keeps the runner busy is left.
+        wait_for(server, lambda found: found.in_hand[0] <= 1)
+        (call,) = send_all(client, [more])
+        wait_for(server, lambda found: call.done() or found.queued > 0)
+        return call
 
     while_held(server, client, replace).result()
     wait_idle(server)
