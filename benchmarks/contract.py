@@ -24,6 +24,7 @@ from trouble import BenchmarkError
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 TEXT_PREDICT = "/prediction_service.PredictionService/Predict"
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
+HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 # HealthCheckResponse{status: SERVING}
 SERVING = b"\x08\x01"
 

@@ -9,7 +9,7 @@ import grpc
 
 from contestants.contestant import Contestant, Exchange
 from contestants.process import Process
-from contract import HEALTH_CHECK, SERVING
+from contract import HEALTH_CHECK, HEALTH_WATCH, SERVING
 from trouble import BenchmarkError
 
 START_SECONDS = 120.0
@@ -110,6 +110,19 @@ class Running:
                         return
                 except grpc.RpcError:
                     continue
+
+    def watch_health(self) -> None:
+        """The same by one call that is told of it: asking again and again takes a part of the
+        server's cores, which matters where a start keeps all of them busy."""
+        with self._channel() as channel:
+            watch = channel.unary_stream(HEALTH_WATCH)
+            try:
+                for state in watch(b"", timeout=START_SECONDS):
+                    if bytes(state) == SERVING:
+                        return
+            except grpc.RpcError as error:
+                raise BenchmarkError(f"{self.contestant.key} tells no health: {error}") from None
+        raise BenchmarkError(f"{self.contestant.key} stopped telling its health.")
 
     def _until_ready(self) -> Iterator[None]:
         """A turn every two milliseconds, while the process lives and has time."""

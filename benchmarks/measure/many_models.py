@@ -59,7 +59,7 @@ def measure(bench: Bench) -> Found:
             commands["start bare, many models"] = _short(bare.command)
         with Running(contestant, None, wait=False) as server:
             started = time.monotonic()
-            server.wait_for_health()
+            server.watch_health()
             ours.append(time.monotonic() - started)
             commands[f"start {KEY}"] = _short(server.command)
         print(
