@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use engine::{Beside, Engine, RUN_STACK, Registry, ServedModel};
+use tensorflow::give_memory_back;
 
 use crate::exit_gate;
 use crate::loading::{Loads, stand_back};
@@ -132,6 +133,7 @@ impl Waiting {
 }
 
 fn measure_all(meter: &Meter, registry: &Registry, (loads, waiting): (&Loads, &Waiting)) {
+    let mut nobody_asks = false;
     while let Some((model, subject)) = waiting.next(loads) {
         // A version that was unloaded meanwhile.
         let Some(model) = model.upgrade() else {
@@ -146,5 +148,11 @@ fn measure_all(meter: &Meter, registry: &Registry, (loads, waiting): (&Loads, &W
         let measure = || meter.measure(&model, &subject, &beside);
         // The others wait for this thread. A panic is told by its hook.
         let _ = catch_unwind(AssertUnwindSafe(|| exit_gate::before_the_end(measure)));
+        nobody_asks = registry.activity() == subject.activity;
+    }
+    // What loading and measuring took and no longer need: more than half a megabyte a model.
+    // Whoever asks would wait for it, as long as this thread stands back.
+    if nobody_asks {
+        exit_gate::before_the_end(give_memory_back);
     }
 }
