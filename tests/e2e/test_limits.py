@@ -10,8 +10,10 @@ from tensorflow_serving.apis import predict_pb2
 
 from harness.predict import PredictionClient, predict_request
 from harness.queueing import (
+    Reading,
     send_all,
     sleep_request,
+    until,
     wait_for,
     wait_idle,
     while_held,
@@ -161,14 +163,18 @@ def test_cancelled_requests_give_their_place_back(
     waiting, more, _ = OVER[limit]
 
     def replace() -> grpc.Future:
-        for call in admit(server, client, waiting):
+        calls = admit(server, client, waiting)
+        full = Reading(server).in_hand[:3]
+        for call in calls:
             call.cancel()
 
-        # What keeps the runner busy is left.
-        wait_for(server, lambda found: found.in_hand[0] <= 1)
-        (call,) = send_all(client, [more])
-        wait_for(server, lambda found: call.done() or found.queued > 0)
-        return call
+        def try_again() -> grpc.Future:
+            (call,) = send_all(client, [more])
+            # Refused, it is done at once; let in, it is there in place of what was cancelled.
+            wait_for(server, lambda found: call.done() or found.in_hand[:3] != full)
+            return call
+
+        return until(try_again, lambda call: not call.done() or call.code().value[0] == 0)
 
     while_held(server, client, replace).result()
     wait_idle(server)
