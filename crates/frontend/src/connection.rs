@@ -53,6 +53,9 @@ const MOST_TAKEN_BACK: usize = 1024;
 /// How long a client that speaks HTTP/2 may take to send its settings.
 const HELLO_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long it still may when a drain has begun: one that is on its way has a request.
+const LATE_HELLO_LIMIT: Duration = Duration::from_secs(1);
+
 /// How long a client may take to read what the kernel still has for it, and to close,
 /// after the last reply to it. One that has stopped reading is not waited for longer.
 const LINGER_LIMIT: Duration = Duration::from_secs(10);
@@ -180,7 +183,7 @@ impl Client {
             // What has arrived when the drain begins is still answered.
             biased;
             greeted = timeout(HELLO_LIMIT, handshake(stream, streams)) => greeted,
-            () = begun(self.app.drain.subscribe()) => return Ok(()),
+            () = too_late(&self.app) => return Ok(()),
         };
         let Ok(connection) = greeted else {
             return Ok(());
@@ -220,6 +223,12 @@ fn describe(error: &std::io::Error) -> String {
         Some(rustls::Error::InvalidMessage(_)) => "the client does not speak TLS".to_owned(),
         _ => error.to_string(),
     }
+}
+
+/// Ends when a drain no longer waits for a client that has not greeted.
+async fn too_late(app: &App) {
+    begun(app.drain.subscribe()).await;
+    tokio::time::sleep(LATE_HELLO_LIMIT).await;
 }
 
 fn handshake<S: Transport>(
