@@ -23,11 +23,11 @@ use crate::http1;
 use crate::http1::sniff::{Protocol, SNIFF_LIMIT, sniff};
 use crate::lifetime::{Fate, Verdict, Watch};
 use crate::listen::{Arrival, Protocols};
+use crate::mended_frames::MendedFrames;
 use crate::read_through::ReadThrough;
 use crate::rewound::Rewound;
 use crate::routes;
 use crate::shared_stream::SharedStream;
-use crate::unix_authority::UnixAuthority;
 use crate::unsent::Unsent;
 
 /// Bytes a client may send ahead of us on one stream and on the whole connection:
@@ -131,7 +131,7 @@ impl Client {
             }
         };
         match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => self.begin_http2(stream).await,
+            Some(b"h2") => self.serve_http2(stream).await,
             Some(_) => self.serve_http1(stream).await,
             None => self.tell_apart(stream).await,
         }
@@ -155,7 +155,7 @@ impl Client {
         }
         let rewound = ReadThrough::new(stream, Rewound(first));
         match protocol {
-            Protocol::Http2 => self.begin_http2(rewound).await,
+            Protocol::Http2 => self.serve_http2(rewound).await,
             Protocol::Http1 => self.serve_http1(rewound).await,
         }
     }
@@ -169,16 +169,9 @@ impl Client {
         Ok(ended?)
     }
 
-    async fn begin_http2<S: Transport>(self, stream: S) -> Result<(), Broken> {
-        if self.socket.is_unix() {
-            return Box::pin(self.serve_http2(ReadThrough::new(stream, UnixAuthority::new())))
-                .await;
-        }
-        self.serve_http2(stream).await
-    }
-
     async fn serve_http2<S: Transport>(self, stream: S) -> Result<(), Broken> {
         let streams = self.app.connections.max_concurrent_streams;
+        let stream = ReadThrough::new(stream, MendedFrames::new(self.socket.is_unix()));
         let greeted = tokio::select! {
             // What has arrived when the drain begins is still answered.
             biased;

@@ -24,7 +24,7 @@ mod shared_stream;
 mod read_through;
 mod rewound;
 
-mod unix_authority;
+mod mended_frames;
 
 mod lifetime;
 pub use lifetime::ConnectionOptions;
