@@ -139,8 +139,8 @@ class Server:
         {max_connections, max_concurrent_streams, and in seconds or null max_connection_age,
         max_connection_age_grace, max_connection_idle, keepalive_time, keepalive_timeout},
         io_threads (0: one a core), max_message_bytes, tensor_content (bool), rest {timeout
-        (seconds or null), cors (bool)}, default_model (string or null), control (bool:
-        whether callers may change the models).
+        (seconds or null), cors (bool)}, default_model (string or null), control
+        ("nothing", "reload" or "everything": what callers may do to the models).
 
         Raises NativeError UNAVAILABLE if a place can't be listened on or its certificate
         can't be used.

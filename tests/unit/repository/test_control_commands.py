@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.repository_doubles import Bench, ScriptedSource, model
 from tensorwire.config.lifecycle import LifecycleConfig
 from tensorwire.messages import message_type, new_message
 from tensorwire.repository import control as control_module
@@ -13,8 +14,6 @@ from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.repository import Repository
 from tensorwire.repository.server_config import config_of, model_of
 from tensorwire.signature import ModelStatus
-
-from .doubles import Bench, ScriptedSource, model
 
 TIMEOUT = 20.0
 

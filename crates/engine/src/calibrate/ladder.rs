@@ -59,7 +59,7 @@ pub(super) fn climb(
             || rows >= most
             || bytes.saturating_mul(2) > MAX_BYTES
             || point.best() > LONG
-            || !trial.is_bearable(point.best() * 2)
+            || !trial.is_bearable(point.best().saturating_mul(2))
             // Twice, as one may be noise; a long one must not be waited for again.
             || idle_steps > usize::from(point.best() < LONG / 5)
             || !is_affordable(trial, &point, modes);

@@ -75,15 +75,16 @@ pub fn calibrate(
         let now = Instant::now();
         if is_wanted() { now } else { now.max(over) }
     };
-    let measured = calibrate_by((&now, *others_answer), model, budget, recorded);
+    let measured = calibrate_by(&now, model, budget, recorded, others_answer);
     is_wanted().then_some(measured)
 }
 
 fn calibrate_by(
-    (now, others_answer): (Now<'_>, &dyn Fn() -> bool),
+    now: Now<'_>,
     model: &ServedModel,
     budget: Duration,
     recorded: &dyn Fn(usize) -> Option<Sample>,
+    others_answer: &dyn Fn() -> bool,
 ) -> Vec<Measured> {
     let signatures = model.signatures();
     let mut measured = vec![Measured::default(); signatures.len()];
@@ -200,5 +201,7 @@ fn reason_of(failure: Failure) -> String {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+mod puppet;
+
+#[cfg(test)]
 mod tests;

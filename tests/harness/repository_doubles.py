@@ -192,3 +192,7 @@ class Bench:
 
 def model(source: object, name: str = "m", **more: object) -> ModelConfig:
     return ModelConfig(name, source=source, **more)  # type: ignore[arg-type]
+
+
+def errors(change: Change) -> list[str | None]:
+    return [each.error for every in change.outcomes.values() for each in every]
