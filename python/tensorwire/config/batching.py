@@ -111,7 +111,7 @@ class Batching:
 
     def to_native(self) -> dict[str, Any]:
         """As `_core.Engine.load` takes it."""
-        return dataclasses.asdict(self)
+        return dict(vars(self))
 
     def _sizes(self) -> list[Any]:
         try:

@@ -71,6 +71,13 @@ class Attendant:
         if model.removed:
             self._begin_removal(model)
             return None
+        began = time.thread_time()
+        try:
+            return self._attend(model, now)
+        finally:
+            model.looks.attending_seconds += time.thread_time() - began
+
+    def _attend(self, model: ManagedModel, now: float) -> float | None:
         self._move_labels(model)
         if model.looks.is_due(now):
             self._begin_look(model)
@@ -110,6 +117,7 @@ class Attendant:
         if model.looks is not looks or model.removed:
             # It is of a source that the model no longer has, or had before it was removed.
             return []
+        began = time.thread_time()
         settled = True
         if found.error is None:
             settled = model.see(found.versions, reload_changed=self._settings.reload_changed)
@@ -118,7 +126,8 @@ class Attendant:
             if found.is_empty:
                 model.see((), reload_changed=True)
             self._note_look(model, found.error)
-        self._looking.note(model.name, found.seconds)
+        decided = looks.attending_seconds + time.thread_time() - began
+        self._looking.note(model.name, found.seconds + decided)
         least = self._looking.least_interval
         if settled and model.config.is_afar:
             least = max(least, self._settings.store_poll_interval)

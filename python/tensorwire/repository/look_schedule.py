@@ -7,8 +7,9 @@ SETTLE_SECONDS = 1.0
 longer: it is taken when it has been quiet for that long."""
 
 LOOKING_SHARE = 20
-"""All looks together may take one part in so many of a core: with very many models each is
-looked at less often than it should be, rather than the requests having to wait."""
+"""All looks, with what is decided from them, may take one part in so many of a core: with
+very many models each is looked at less often than it should be, rather than the requests
+having to wait."""
 
 LONGEST_REST_SECONDS = 10.0
 """But not more seldom than this: a first look at a store may take seconds, for what it
@@ -16,14 +17,15 @@ imports."""
 
 
 class LookingCost:
-    """What looking costs: the processor time of each model's last look."""
+    """What looking costs: the processor time of each model's last look, and of all that was
+    decided from it."""
 
     def __init__(self) -> None:
         self._each: dict[str, float] = {}
         self._total = 0.0
 
     def note(self, name: str, seconds: float) -> None:
-        """A look took so much processor time; 0: there is no more of it."""
+        """It took so much processor time; 0: there is no more of it."""
         self._total += seconds - self._each.pop(name, 0.0)
         if seconds > 0:
             self._each[name] = seconds
@@ -43,6 +45,9 @@ class LookSchedule:
         self._next: float | None = None
         self.begun = 0
         self.ended = 0
+        self.attending_seconds = 0.0
+        """Processor time that attending to the model has taken since the last look ended."""
+
 
     def ask(self) -> int:
         """Wants a look that begins from now on; the number it will have."""
@@ -70,6 +75,7 @@ class LookSchedule:
         """It has ended, and the next one is not due before `least` seconds; not `settled`:
         something was changing."""
         self.ended += 1
+        self.attending_seconds = 0.0
         if self._interval > 0:
             soon = self._interval if settled else min(self._interval, SETTLE_SECONDS)
             self._next = now + max(soon, least)
