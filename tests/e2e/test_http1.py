@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from harness.predict import PredictionClient, good_request
 from harness.raw_http2 import Connection, frame, grpc_headers, speak
@@ -203,6 +204,41 @@ def test_a_stop_does_not_wait_for_idle_connections(own: ServerProcess) -> None:
         assert time.monotonic() - begun < 3
         for closer in closers:
             closer.join()
+
+
+def test_a_stop_does_not_wait_for_pools(own: ServerProcess) -> None:
+    """They look at a connection when they use it, and don't see that the server closed it."""
+    pool = [
+        http.client.HTTPConnection("127.0.0.1", own.port, timeout=TIMEOUT_SECONDS)
+        for _ in range(3)
+    ]
+    for connection in pool:
+        ask(connection, "/healthz")
+    begun = time.monotonic()
+    own.stop()
+    assert time.monotonic() - begun < 3
+    assert "cut off" not in own.stderr, own.report()
+    for connection in pool:
+        connection.close()
+
+
+def test_who_has_just_connected_at_a_stop_is_answered(own: ServerProcess) -> None:
+    """Its request is on its way when the stop begins."""
+    health = health_pb2_grpc.HealthStub(own.channel())
+    updates = health.Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
+    next(updates)
+    with (
+        socket.create_connection(("127.0.0.1", own.port), TIMEOUT_SECONDS) as client,
+        contextlib.closing(http.client.HTTPConnection("127.0.0.1", own.port)) as later,
+    ):
+        # Connections are taken in their order.
+        ask(later, "/healthz")
+        own.signal(signal.SIGTERM)
+        assert next(updates).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        client.sendall(GET)
+        received = _all_of(client)
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n"), received
+    assert own.wait() == 0
 
 
 def test_a_scrape_that_is_being_read_is_finished(own: ServerProcess) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import tensorwire as tw
 from harness.certificates import Authority, Identity, self_signed
@@ -384,6 +385,29 @@ def test_a_stop_answers_what_came_over_tls(models: Path, authority: Authority, s
     assert process.wait() == 0
     assert time.monotonic() - began < 10
     assert "cut off" not in process.stderr
+
+
+def test_who_has_just_connected_at_a_stop_is_answered(
+    models: Path, authority: Authority, start
+) -> None:
+    process = start(
+        *served(models),
+        *authority.issue("greeting").arguments,
+        credentials=authority.credentials(),
+    ).wait_serving()
+    health = health_pb2_grpc.HealthStub(process.channel())
+    updates = health.Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
+    next(updates)
+    context = trusting(authority)
+    with socket.create_connection(("127.0.0.1", process.port), TIMEOUT_SECONDS) as connection:
+        # Connections are taken in their order.
+        assert page(process.port, context, "/healthz")[0] == 200
+        process.signal(signal.SIGTERM)
+        assert next(updates).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with context.wrap_socket(connection, server_hostname="localhost") as stream:
+            stream.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert stream.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert process.wait() == 0
 
 
 def test_a_stop_does_not_wait_for_who_agreed_and_says_nothing(

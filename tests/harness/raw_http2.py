@@ -73,9 +73,12 @@ class Answer:
 class Connection:
     """One connection with prior knowledge of HTTP/2; close it, or use `with`."""
 
-    def __init__(self, port: int):
-        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
+    def __init__(self, port: int, receive_buffer: int | None = None):
+        self.socket = socket.socket()
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(TIMEOUT_SECONDS)
+        self.socket.connect(("127.0.0.1", port))
         # As every HTTP/2 client does: small writes must not wait for acknowledgements.
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = h2.config.H2Configuration(

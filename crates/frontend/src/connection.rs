@@ -19,8 +19,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::app::App;
 use crate::drain::begun;
 use crate::grpc::Outgoing;
-use crate::http1;
 use crate::http1::sniff::{Protocol, SNIFF_LIMIT, sniff};
+use crate::http1::{self, Farewell};
 use crate::lifetime::{Fate, Verdict, Watch};
 use crate::listen::{Arrival, Protocols};
 use crate::mended_frames::MendedFrames;
@@ -42,7 +42,8 @@ const FRAME_BYTES: u32 = 1 << 20;
 const HEADER_BYTES: u32 = 16 << 10;
 
 /// Refused requests whose body was still coming, over the life of a connection, after
-/// which it is closed. The count never falls, and a proxy's connection lives for days.
+/// which it is closed; with them those beyond the limit of open ones. The count never
+/// falls, and a proxy's connection lives for days.
 const REFUSED_STREAMS: usize = 1 << 20;
 
 /// Requests that a client may have taken back before they were looked at: not fewer than
@@ -50,10 +51,11 @@ const REFUSED_STREAMS: usize = 1 << 20;
 const LEAST_TAKEN_BACK: usize = 20;
 const MOST_TAKEN_BACK: usize = 1024;
 
-/// How long a client that speaks HTTP/2 may take to send its settings.
+/// How long a client that speaks HTTP/2 may take to send its preface.
 const HELLO_LIMIT: Duration = Duration::from_secs(20);
 
-/// How long it still may when a drain has begun: one that is on its way has a request.
+/// How long a client that has yet to greet still may when a drain has begun: one that is on
+/// its way has a request.
 const LATE_HELLO_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long a client may take to read what the kernel still has for it, and to close,
@@ -63,8 +65,9 @@ const LINGER_LIMIT: Duration = Duration::from_secs(10);
 /// How long a TLS handshake may take: as long as the first bytes in the clear.
 const GREETING_LIMIT: Duration = SNIFF_LIMIT;
 
-/// How long a client may take to read why its handshake failed.
-const REFUSAL_LINGER_LIMIT: Duration = Duration::from_secs(1);
+/// How long a client may take to read what is said to it at the end, where that is at most
+/// why it ends: a handshake that failed, a broken rule, nothing.
+const SHORT_LINGER_LIMIT: Duration = Duration::from_secs(1);
 
 /// What TLS begins with, and no HTTP.
 const TLS_RECORD: u8 = 0x16;
@@ -113,7 +116,7 @@ impl Client {
         let greeted = tokio::select! {
             biased;
             greeted = timeout(GREETING_LIMIT, handshake) => greeted,
-            () = begun(self.app.drain.subscribe()) => return Ok(()),
+            () = too_late(&self.app) => return Ok(()),
         };
         let stream = match greeted {
             Ok(Ok(stream)) => stream,
@@ -121,7 +124,7 @@ impl Client {
                 self.app.refusals.count_handshake();
                 log::debug!("a TLS handshake failed: {}", describe(&error));
                 // The client is to read why.
-                let _ = timeout(REFUSAL_LINGER_LIMIT, self.socket.linger()).await;
+                let _ = timeout(SHORT_LINGER_LIMIT, self.socket.linger()).await;
                 return Ok(());
             }
             Err(_late) => {
@@ -143,7 +146,7 @@ impl Client {
             // What has arrived when the drain begins is still answered.
             biased;
             told = sniff(&mut stream) => told,
-            () = begun(self.app.drain.subscribe()) => return Ok(()),
+            () = too_late(&self.app) => return Ok(()),
         };
         // A connection that ends, fails or stays silent before it has said what it is.
         let Ok(Some((protocol, first))) = told else {
@@ -163,10 +166,15 @@ impl Client {
     async fn serve_http1<S: Transport>(self, stream: S) -> Result<(), Broken> {
         let traffic = Arc::clone(&self.app.traffic);
         let ended = http1::serve(stream, self.socket.clone(), self.app).await;
+        if matches!(ended, Ok(Farewell::Short)) {
+            let _ = timeout(SHORT_LINGER_LIMIT, self.socket.linger()).await;
+            return Ok(());
+        }
         // It also closes first when something is wrong, with the rest still to come.
         let _lingering = traffic.begin_linger();
         let _ = timeout(LINGER_LIMIT, self.socket.linger()).await;
-        Ok(ended?)
+        ended?;
+        Ok(())
     }
 
     async fn serve_http2<S: Transport>(self, stream: S) -> Result<(), Broken> {
@@ -194,11 +202,19 @@ impl Client {
             protocols: self.protocols,
             unsent,
         };
-        let finished = requests.answer(&self.app, &watch.fate).await?;
-        if finished {
-            // The client has agreed that this was all; what it has not read is on its way.
-            let _lingering = self.app.traffic.begin_linger();
-            let _ = timeout(LINGER_LIMIT, self.socket.linger()).await;
+        match requests.answer(&self.app, &watch.fate).await {
+            Ok(Ended::Cut) => {}
+            Ok(Ended::Agreed) => {
+                // Client and server agree that this was all; what has not been read of it is
+                // on its way.
+                let _lingering = self.app.traffic.begin_linger();
+                let _ = timeout(LINGER_LIMIT, self.socket.linger()).await;
+            }
+            Err(error) => {
+                // The client is to read why.
+                let _ = timeout(SHORT_LINGER_LIMIT, self.socket.linger()).await;
+                return Err(error.into());
+            }
         }
         Ok(())
     }
@@ -240,6 +256,14 @@ fn handshake<S: Transport>(
         .handshake(stream)
 }
 
+/// How a connection ended in which nothing was wrong.
+enum Ended {
+    /// Either side has said that it would, and all that was asked is answered.
+    Agreed,
+    /// Its time is over, whatever is still asked.
+    Cut,
+}
+
 type Accepted = (Request<RecvStream>, SendResponse<Outgoing>);
 
 /// The requests of a connection.
@@ -257,10 +281,10 @@ struct Requests<S> {
 }
 
 impl<S: Transport> Requests<S> {
-    /// Answers until the connection has ended; whether it was finished on this side.
-    async fn answer(mut self, app: &Rc<App>, fate: &Fate) -> Result<bool, h2::Error> {
+    /// Answers until the connection has ended.
+    async fn answer(mut self, app: &Rc<App>, fate: &Fate) -> Result<Ended, h2::Error> {
         loop {
-            let is_open = poll_fn(|context| self.poll_accept(fate, context)).await?;
+            let ended = poll_fn(|context| self.poll_accept(fate, context)).await?;
             for (request, respond) in self.accepted.drain(..) {
                 // The connection's other requests outlive a panic in this one; its
                 // responder answers it.
@@ -270,40 +294,37 @@ impl<S: Transport> Requests<S> {
                     log::error!("a request handler panicked");
                 }
             }
-            if !is_open {
-                return Ok(self.finishing);
+            if let Some(ended) = ended {
+                return Ok(ended);
             }
         }
     }
 
-    /// Ready with requests accepted, or with `false` when the connection has ended.
+    /// Ready with requests accepted, or with the connection's end.
     fn poll_accept(
         &mut self,
         fate: &Fate,
         context: &mut Context<'_>,
-    ) -> Poll<Result<bool, h2::Error>> {
+    ) -> Poll<Result<Option<Ended>, h2::Error>> {
         match fate.verdict(context.waker()) {
             Verdict::Finish if !self.finishing => {
                 self.finishing = true;
                 self.http2.graceful_shutdown();
             }
             Verdict::Open | Verdict::Finish => {}
-            Verdict::Cut => {
-                self.finishing = false;
-                return Poll::Ready(Ok(false));
-            }
+            Verdict::Cut => return Poll::Ready(Ok(Some(Ended::Cut))),
         }
         loop {
             match self.http2.poll_accept(context) {
                 Poll::Ready(Some(accepted)) => self.accepted.push(accepted?),
-                Poll::Ready(None) => return Poll::Ready(Ok(false)),
+                Poll::Ready(None) => return Poll::Ready(Ok(Some(Ended::Agreed))),
                 Poll::Pending if self.accepted.is_empty() => {
                     if self.watches_quiet {
                         fate.note_requests(self.http2.has_streams());
                     }
                     return Poll::Pending;
                 }
-                Poll::Pending => return Poll::Ready(Ok(true)),
+                Poll::Pending => return Poll::Ready(Ok(None)),
             }
         }
     }

@@ -44,6 +44,10 @@ pub struct ConnectionOptions {
     pub keepalive_timeout: Option<Duration>,
 }
 
+/// How long a client may leave it open whether it has anything more to ask on a connection
+/// that ends because it asked nothing.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(20);
+
 /// A time that is given in seconds.
 pub(crate) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     Option::<f64>::deserialize(from)?
@@ -149,7 +153,8 @@ async fn watch(fate: &Fate, app: &App, stream: SharedStream, pings: Option<PingP
             }
             () = idle(fate, options.max_connection_idle) => {
                 fate.decide(Verdict::Finish);
-                pending::<()>().await;
+                // It ends when its client agrees, which one that reads nothing never does.
+                idle(fate, Some(FAREWELL_LIMIT)).await;
             }
             () = of_age(options.max_connection_age) => {
                 fate.decide(Verdict::Finish);

@@ -43,7 +43,7 @@ pub(crate) struct MendedFrames {
     is_unix: bool,
     /// Bytes of the frame under way, or of the preface, that need not be looked at.
     passing: usize,
-    /// The latest stream that the library takes.
+    /// The latest stream that the library knows of.
     latest: u32,
     is_finished: bool,
     /// The beginning of a frame whose rest is still to come, and how much there must be of

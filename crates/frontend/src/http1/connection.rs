@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use engine::Permit;
 use http::{Request, Response};
+use http_body::Body;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -37,7 +38,7 @@ pub(crate) async fn serve<S>(
     stream: S,
     socket: SharedStream,
     app: Rc<App>,
-) -> Result<(), hyper::Error>
+) -> Result<Farewell, hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -48,7 +49,12 @@ where
         let answering = requests.begin();
         async move {
             let page = answer(&app, request, socket).await;
-            drop(answering);
+            answering.end(
+                page.body()
+                    .size_hint()
+                    .exact()
+                    .map_or(0, |size| size as usize),
+            );
             Ok::<_, Infallible>(page)
         }
     });
@@ -64,15 +70,39 @@ where
     let forsaken = forsaken(&requests, || socket.sending(), idle_limit);
     let (mut connection, mut forsaken) = (pin!(connection), pin!(forsaken));
     let reason = tokio::select! {
-        ended = connection.as_mut() => return ended,
-        () = forsaken.as_mut() => return Ok(()),
+        // What has arrived when the drain begins is still answered.
+        biased;
+        ended = connection.as_mut() => return ended.map(|()| Farewell::Long),
+        () = forsaken.as_mut() => return Ok(Farewell::after(&requests)),
         reason = finish(&watched) => reason,
     };
+    let farewell = Farewell::after(&requests);
     connection.as_mut().graceful_shutdown();
     tokio::select! {
-        ended = connection => ended,
-        () = forsaken => Ok(()),
-        () = overdue(&watched, reason) => Ok(()),
+        biased;
+        ended = connection => ended.map(|()| farewell),
+        () = forsaken => Ok(farewell),
+        () = overdue(&watched, reason) => Ok(farewell),
+    }
+}
+
+/// How long a client may take to close its side after the last that was said to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    /// As long as it may take to read a reply.
+    Long,
+    /// Not long: it had asked nothing. Pools of connections hear of their end only when
+    /// they use them.
+    Short,
+}
+
+impl Farewell {
+    fn after(requests: &Requests) -> Self {
+        if requests.owe_nothing() {
+            Self::Short
+        } else {
+            Self::Long
+        }
     }
 }
 

@@ -16,12 +16,17 @@ const STALL_LIMIT: Duration = Duration::from_secs(75);
 /// A limit is looked after so many times before it is over, so that it is kept to a third.
 const LOOKS: u32 = 3;
 
+/// A page of so many bytes is soon with a client that reads at all.
+const SMALL_PAGE_BYTES: usize = 64 << 10;
+
 /// The requests of one connection, as far as there are any.
 #[derive(Default)]
 pub(super) struct Requests {
     begun: Cell<usize>,
     /// Those whose page is not made yet.
     answering: Cell<usize>,
+    /// Bytes of the latest page.
+    page_bytes: Cell<usize>,
 }
 
 impl Requests {
@@ -31,10 +36,22 @@ impl Requests {
         self.answering.set(self.answering.get() + 1);
         Answering(Rc::clone(self))
     }
+
+    /// Whether the client can be taken to have all that it asked for.
+    pub(super) fn owe_nothing(&self) -> bool {
+        self.answering.get() == 0 && self.page_bytes.get() <= SMALL_PAGE_BYTES
+    }
 }
 
 /// One request that is being answered.
 pub(super) struct Answering(Rc<Requests>);
+
+impl Answering {
+    /// The page is made.
+    pub(super) fn end(self, bytes: usize) {
+        self.0.page_bytes.set(bytes);
+    }
+}
 
 impl Drop for Answering {
     fn drop(&mut self) {

@@ -5,7 +5,7 @@ pub(crate) mod sniff;
 mod forsaken;
 
 mod connection;
-pub(crate) use connection::serve;
+pub(crate) use connection::{Farewell, serve};
 
 pub(crate) mod pages;
 

@@ -1,7 +1,8 @@
-"""Streams that a client began before it knew of the stop, and the server no longer takes:
-whatever comes on them is ignored, and the connection's other requests are answered."""
+"""Connections that end in the midst of requests: what is under way is answered, whatever the
+client, which does not know yet or has said so itself, still sends."""
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from hyperframe.frame import (
 
 from harness.predict import predict_request
 from harness.raw_http2 import Connection, frame, grpc_headers
-from harness.server_process import model_arguments
+from harness.server_process import ServerProcess, model_arguments
 
 FIRST, LATE = 1, 3
 
@@ -92,3 +93,28 @@ def test_frames_of_a_stream_that_began_too_late(models: Path, start, late: list[
         assert statuses == ["0"]
     assert process.wait() == 0
     assert "cut off" not in process.stderr, process.report()
+
+
+def test_a_client_that_says_farewell_itself_gets_its_last_reply(server: ServerProcess) -> None:
+    """As Java's clients do when they are closed; what the server has sent is not lost to what
+    they say while they read it."""
+    x = np.zeros(200_000, np.float32)
+    body = frame(predict_request("half_plus_two", {"x": x}).SerializeToString())
+    with Connection(server.port, receive_buffer=4096) as connection:
+        stream = connection.begin(grpc_headers())
+        connection.h2.increment_flow_control_window(1 << 24, stream)
+        connection.send(stream, body, end=True)
+        connection.socket.sendall(GoAwayFrame(0, last_stream_id=0).serialize())
+        received = 0
+        statuses = []
+        for each in frames(connection):
+            # Slower than the server, and never quite silent.
+            time.sleep(0.002)
+            connection.socket.sendall(PingFrame(0, b"reading!").serialize())
+            if isinstance(each, DataFrame):
+                received += len(each.data)
+            if isinstance(each, HeadersFrame):
+                headers = dict(connection.h2.decoder.decode(each.data))
+                statuses.append(headers.get("grpc-status"))
+        assert statuses[-1] == "0"
+        assert received > x.nbytes
