@@ -10,11 +10,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use engine::{Beside, Engine, RUN_STACK, Registry, ServedModel};
+use engine::{Beside, Engine, Registry, ServedModel};
 use tensorflow::give_memory_back;
 
 use crate::exit_gate;
-use crate::loading::{Loads, stand_back};
+use crate::loading::{Loads, run_aside};
 use crate::measure::{Meter, Subject};
 
 /// The versions that wait for their measure. Dropped, it breaks off.
@@ -76,7 +76,7 @@ impl LaterMeter {
                 waiting.is_busy = true;
             }
             Err(error) => {
-                waiting.versions.clear();
+                waiting.give_up();
                 log::warn!("models are not measured: cannot start a thread: {error}");
             }
         }
@@ -86,12 +86,26 @@ impl LaterMeter {
         let (meter, waiting) = (Arc::clone(&self.meter), Arc::clone(&self.waiting));
         let (models, loads) = (Arc::clone(&self.models), Arc::clone(&self.loads));
         thread::Builder::new()
-            .name("tensorwire-measure".to_owned())
-            .stack_size(RUN_STACK)
+            .name("tensorwire-later".to_owned())
             .spawn(move || {
-                stand_back();
-                measure_all(&meter, &models.registry, (&loads, &waiting));
+                let measure = || measure_all(&meter, &models.registry, (&loads, &waiting));
+                if let Err(error) = run_aside(true, measure) {
+                    log::warn!("models are not measured: {error}");
+                    waiting.lock().give_up();
+                }
+                // What loading and measuring took and no longer need: more than half a
+                // megabyte a model. Not in the thread that stands back, which others that
+                // ask for memory would wait for.
+                exit_gate::before_the_end(give_memory_back);
             })
+    }
+}
+
+impl List {
+    /// Nobody measures those that wait.
+    fn give_up(&mut self) {
+        self.versions.clear();
+        self.is_busy = false;
     }
 }
 
@@ -133,7 +147,6 @@ impl Waiting {
 }
 
 fn measure_all(meter: &Meter, registry: &Registry, (loads, waiting): (&Loads, &Waiting)) {
-    let mut nobody_asks = false;
     while let Some((model, subject)) = waiting.next(loads) {
         // A version that was unloaded meanwhile.
         let Some(model) = model.upgrade() else {
@@ -148,11 +161,5 @@ fn measure_all(meter: &Meter, registry: &Registry, (loads, waiting): (&Loads, &W
         let measure = || meter.measure(&model, &subject, &beside);
         // The others wait for this thread. A panic is told by its hook.
         let _ = catch_unwind(AssertUnwindSafe(|| exit_gate::before_the_end(measure)));
-        nobody_asks = registry.activity() == subject.activity;
-    }
-    // What loading and measuring took and no longer need: more than half a megabyte a model.
-    // Whoever asks would wait for it, as long as this thread stands back.
-    if nobody_asks {
-        exit_gate::before_the_end(give_memory_back);
     }
 }

@@ -43,7 +43,7 @@ impl Drop for UnderWay<'_> {
 
 /// Lets the calling thread stand back for good. Only a thread of our own may be asked: one
 /// without privileges can't step forward again.
-pub(crate) fn stand_back() {
+fn stand_back() {
     // Where that can't be, it runs as others do.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICE);
