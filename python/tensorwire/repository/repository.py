@@ -48,7 +48,10 @@ class Repository:
     def start(self, reconciler: Reconciler, *, lasting: bool) -> Change:
         """Begins to load, with this; see `Reconciler.apply`."""
         self._reconciler = reconciler.start()
-        change = reconciler.apply(self.first, lasting=lasting)
+        # Who writes a file may name a model before it is there; who names one at the start
+        # would wait without end for a path that is misspelt.
+        waits = self.is_followed or self._settings.waits_for_models
+        change = reconciler.apply(self.first, lasting=lasting, waits=waits)
         if self._watch is not None and self._settings.config_poll_interval > 0:
             self._watch.start()
         return change
