@@ -210,6 +210,11 @@ def test_nothing_to_serve_is_an_error(core: RecordingCore, models: dict[str, Pat
     assert core.calls[-1] == "stop 0"
     with pytest.raises(ModelLoadError, match=r"the model can't be served: a: .* is corrupt"):
         Server(models["a"]).start()
+    # A file of settings alone says nothing of that.
+    file = models["a"] / "tensorwire.toml"
+    file.write_text("[server]\nport = 0\n")
+    with pytest.raises(ModelLoadError, match="the model can't be served: a: "):
+        Server(models["a"], config=file).start()
 
 
 def test_stop_tells_whether_anything_was_cut_off(
