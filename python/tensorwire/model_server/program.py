@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from tensorwire import __version__
-from tensorwire.config import ServeConfig, load_config
+from tensorwire.config import EngineConfig, LogConfig, ServeConfig, load_part
 from tensorwire.errors import TensorWireError
 from tensorwire.logs import configure_logs
 from tensorwire.model import open_engine
@@ -56,8 +56,8 @@ def run(arguments: Sequence[str], program: str) -> int:
 
 
 def _serve(line: CommandLine) -> NoReturn:
-    logs = load_config(defaults=DEFAULTS).log
     # Before the flags are looked at: what has no effect is told in the log.
+    logs = load_part(LogConfig, defaults=DEFAULTS)
     configure_logs(logs.log_format, logs.log_level)
     config = config_of(line)
     tell_without_effect(line)
@@ -98,7 +98,7 @@ class _Teller(Watcher):
 
 
 def _print_version() -> int:
-    version = open_engine(load_config(defaults=DEFAULTS).engine).tensorflow_version
+    version = open_engine(load_part(EngineConfig, defaults=DEFAULTS)).tensorflow_version
     _print(f"TensorFlow ModelServer: {__version__}+tensorwire\nTensorFlow Library: {version}")
     return 0
 
