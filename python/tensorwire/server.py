@@ -97,8 +97,10 @@ class Server(ServedModels):
         """Listens and loads the models; returns once each of them is served or has failed.
 
         Raises TensorFlowMissingError without a TensorFlow that can be used,
-        TensorWireError if the address is taken, ModelLoadError if no model could be
-        loaded. Models that failed beside others that did not are in `outcomes`.
+        TensorWireError if the address is taken, ModelLoadError if none of the models given
+        here could be loaded, or with `listen_when="loaded"` if one of them all could not.
+        Those of a file that is followed may all fail: they are tried again, and may be
+        exchanged. Models that failed are in `outcomes`.
         """
         self.listen()
         return self.load()
