@@ -62,11 +62,14 @@ class UnhurriedHandler(logging.Handler):
                 self._stream.flush()
             self._lines.task_done()
 
+    @property
+    def is_done(self) -> bool:
+        """All lines so far are written."""
+        return not self._lines.unfinished_tasks
+
     def flush(self) -> None:
         """Waits until the lines so far are written, but not for long."""
         if self._writer is threading.current_thread():
             return
         with self._lines.all_tasks_done:
-            self._lines.all_tasks_done.wait_for(
-                lambda: not self._lines.unfinished_tasks, FLUSH_SECONDS
-            )
+            self._lines.all_tasks_done.wait_for(lambda: self.is_done, FLUSH_SECONDS)

@@ -40,7 +40,8 @@ class Watcher:
         """Its port is open; the models are not loaded."""
 
     def ready(self, server: Server) -> None:
-        """Each of its models is served or has failed, and at least one is served."""
+        """Each of its models is served or has failed; where a followed file lists them, all
+        of them may have failed, or there may be none yet."""
 
 
 class _Teller(Watcher):

@@ -97,8 +97,10 @@ class Server(ServedModels):
         """Listens and loads the models; returns once each of them is served or has failed.
 
         Raises TensorFlowMissingError without a TensorFlow that can be used,
-        TensorWireError if the address is taken, ModelLoadError if no model could be
-        loaded. Models that failed beside others that did not are in `outcomes`.
+        TensorWireError if the address is taken, ModelLoadError if none of the models given
+        here could be loaded, or with `listen_when="loaded"` if one of them all could not.
+        Those of a file that is followed may all fail: they are tried again, and may be
+        exchanged. Models that failed are in `outcomes`.
         """
         self.listen()
         return self.load()
@@ -316,19 +318,17 @@ class Server(ServedModels):
 
 
 def _followed_file(lifecycle: LifecycleConfig) -> ModelsFile | None:
-    """The file that lists the models, if one does."""
-    listed = TomlModels(lifecycle.config) if lifecycle.config is not None else None
-    in_toml = listed is not None and bool(listed())
-    if lifecycle.model_config_file is None:
-        if listed is None or lifecycle.config is None or not in_toml:
+    """The file that lists the models, or may come to, if there is one."""
+    toml, file = lifecycle.config, lifecycle.model_config_file
+    listed = None if toml is None else TomlModels(toml)
+    if file is None:
+        if toml is None or listed is None:
             return None
-        return ModelsFile(lifecycle.config, listed.parse)
-    if in_toml:
+        return ModelsFile(toml, listed.parse, may_list_none=True)
+    if listed is not None and listed():
         raise ConfigError(
-            f"models are listed in {lifecycle.config} and in {lifecycle.model_config_file}: "
-            "say all of them in one of the two"
+            f"models are listed in {toml} and in {file}: say all of them in one of the two"
         )
-    file = lifecycle.model_config_file
     return ModelsFile(file, functools.partial(parse_server_config, file))
 
 

@@ -210,6 +210,19 @@ def test_a_single_model_that_fails_is_told_once(models: Path) -> None:
         assert len(told) == 1 and told[0].startswith("error: "), done.err
 
 
+def test_a_port_that_waits_for_the_models_hides_no_failure(models: Path) -> None:
+    """One that is broken is tried again and again; one that is not there ends the start."""
+    retries = ("--max-load-retries", "1", "--load-retry-interval", "100ms")
+    for path, times in ((models / "corrupt", 2), (models / "no_such_model", 1)):
+        done = in_pipe("serve", str(path), "--port", "0", "--listen-when", "loaded", *retries)
+        assert done.code == 1
+        *lines, last = done.err.splitlines()
+        assert last.startswith("error: 1 servable(s) did not become available: "), done.err
+        assert (
+            sum(f"model {path.name} version 1 can't be served" in line for line in lines) == times
+        )
+
+
 def test_without_input_it_says_what_is_missing(target: str) -> None:
     done = in_pipe("predict", target, "add")
     assert done.code == 2

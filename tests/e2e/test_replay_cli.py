@@ -191,7 +191,7 @@ def test_a_failing_record_is_not_written(version: Path, log: Path) -> None:
     """One of another model: its inputs do not fit."""
     done = in_pipe("warmup", "record", str(version.parent), "--from-log", str(log))
     assert done.code == 1 and "nothing was written: warmup record 10" in done.err, done.err
-    assert list((version / "assets.extra").iterdir()) == []
+    assert not (version / "assets.extra").exists()
     assert "11 records" in record(version, "--from-log", str(log), "--no-check")
 
 

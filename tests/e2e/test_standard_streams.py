@@ -73,6 +73,31 @@ def test_model_server_with_closed_streams(models: Path) -> None:
         process.wait(10)
 
 
+def full_pipe() -> tuple[int, int]:
+    """Its ends; it takes nothing from the first line on."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        while True:
+            os.write(writing, b"." * 4096)
+    except BlockingIOError:
+        os.set_blocking(writing, True)
+    return reading, writing
+
+
+@pytest.mark.parametrize("flags", ["--help", "--port=x", "--unheard_of", "--model_config_file=/x"])
+def test_a_start_that_fails_ends_though_nobody_reads_why(flags: str) -> None:
+    reading, writing = full_pipe()
+    process = subprocess.Popen(model_server_command([flags]), stdout=writing, stderr=writing)
+    os.close(writing)
+    try:
+        assert process.wait(START_SECONDS) == 255
+    finally:
+        process.kill()
+        process.wait(10)
+        os.close(reading)
+
+
 @pytest.mark.parametrize("program", ["serve", "model-server"])
 def test_pipes_that_nobody_reads(models: Path, tmp_path: Path, program: str) -> None:
     """They hold up neither requests nor changes of versions nor the end."""
@@ -85,14 +110,7 @@ def test_pipes_that_nobody_reads(models: Path, tmp_path: Path, program: str) -> 
             [f"--port={port}", f"--model_base_path={versions.folder}", "--model_name=m"]
         ),
     }[program]
-    reading, writing = os.pipe()
-    # Full from the first line on.
-    os.set_blocking(writing, False)
-    try:
-        while True:
-            os.write(writing, b"." * 4096)
-    except BlockingIOError:
-        os.set_blocking(writing, True)
+    reading, writing = full_pipe()
     environment = {**os.environ, "TENSORWIRE_POLL_INTERVAL": "100ms"}
     process = subprocess.Popen(command, stdout=writing, stderr=writing, env=environment)
     os.close(writing)

@@ -97,6 +97,21 @@ def test_it_is_followed(start: Start, file: Path) -> None:
     process.stop()
 
 
+def test_a_file_of_settings_may_come_to_list_models(start: Start, file: Path) -> None:
+    settings = SERVER.replace("half =", "half_plus_two =")
+    file.write_text(settings)
+    half = file.parent / "models" / "half_plus_two"
+    process = start(str(half), "--config", str(file)).wait_serving()
+    client = PredictionClient(process.channel())
+    replace(file, settings + ADD)
+    until(lambda: "model add version 1 loaded" in process.stderr)
+    replace(file, settings)
+    with refused(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(add)"):
+        until(lambda: client.predict("add", {"a": X["x"], "b": X["x"]}) is None)
+    client.predict("half_plus_two", X)
+    process.stop()
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -210,6 +210,11 @@ def test_nothing_to_serve_is_an_error(core: RecordingCore, models: dict[str, Pat
     assert core.calls[-1] == "stop 0"
     with pytest.raises(ModelLoadError, match=r"the model can't be served: a: .* is corrupt"):
         Server(models["a"]).start()
+    # A file of settings alone says nothing of that.
+    file = models["a"] / "tensorwire.toml"
+    file.write_text("[server]\nport = 0\n")
+    with pytest.raises(ModelLoadError, match="the model can't be served: a: "):
+        Server(models["a"], config=file).start()
 
 
 def test_stop_tells_whether_anything_was_cut_off(
@@ -286,7 +291,11 @@ def test_a_load_that_does_not_end_is_told(core: RecordingCore, models: dict[str,
 def test_a_stop_while_the_models_begin_to_load(
     core: RecordingCore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = Server({"m": tmp_path / "nowhere"}, port=0, listen_when="loaded")
+    # A model of a file is waited for.
+    file = tmp_path / "models.config"
+    entry = f'name: "m" base_path: "{tmp_path}/nowhere" model_platform: "tensorflow"'
+    file.write_text(f"model_config_list {{ config {{ {entry} }} }}")
+    server = Server(model_config_file=file, port=0, listen_when="loaded")
     begin = Reconciler.start
 
     def start(reconciler: Reconciler) -> Reconciler:
@@ -344,8 +353,11 @@ def test_a_model_that_never_loads_then_ends_the_start(
         f"{{{{name: a version: 1}} due to error: {models['a']} is corrupt}}, }}"
     )
     assert not any(call.startswith("listen") for call in core.calls)
-    watcher = StoppingWatcher("listening")
+    missing = Server({**models, "m": models["a"] / "none"}, listen_when="loaded")
     core.refuse = set()
+    with pytest.raises(ModelLoadError, match=r"name: m version: 1\} due to error: .*/none does"):
+        missing.start()
+    watcher = StoppingWatcher("listening")
     assert run(Server(models, listen_when="loaded"), watcher) is True
     assert watcher.seen == ["listening"]
 

@@ -161,8 +161,10 @@ def serve(
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
     configure_logs(config.log.log_format, config.log.log_level)
-    if len(models) == 1 and not config.lifecycle.has_file:
-        # Its failure is the program's, and told as that.
+    lifecycle = config.lifecycle
+    if len(models) == 1 and not lifecycle.has_file and lifecycle.listen_when == "first":
+        # Its failure is the program's, and told as that. Where it is tried again before that,
+        # each failure is told.
         logging.getLogger("tensorwire.repository").addFilter(_tells_no_failure)
     run(server, _Announcer(ready_file))
     # A signal in the midst of an ordinary exit would be an error.

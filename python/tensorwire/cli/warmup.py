@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from tensorwire.config.recorded import WARMUP_FILE
 from tensorwire.errors import ConfigError, ModelLoadError, TensorFlowMissingError
 from tensorwire.messages import new_message
 from tensorwire.model import Model, load_newest, open_engine
-from tensorwire.recorded.logs import LOG, Recorded, read_files, written_whole
+from tensorwire.recorded.logs import LOG, Recorded, read_files, write_whole
 from tensorwire.repository.local_source import list_versions
 from tensorwire.repository.policy import Latest
 
@@ -151,9 +152,14 @@ def record(
             f"these are {len(logs)} records, more than the {MAX_RECORDS} that a model is warmed "
             "up with: choose with --count or --distinct"
         )
-    with written_whole(target, logs) as partial:
-        if model is not None and check:
-            _check(model, partial)
+    if model is not None and check:
+        # Not beside the file to be: a server that serves this version would take what is
+        # there meanwhile for a change, and load it again.
+        with tempfile.TemporaryDirectory(prefix="tensorwire-") as folder:
+            records = Path(folder) / "records"
+            write_whole(records, logs)
+            _check(model, records)
+    write_whole(target, logs)
     checked = "" if model is not None and check else ", not checked"
     click.echo(f"{_counted(len(logs))} in {target}{checked}")
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from .batching import Batching
 from .engine import EngineConfig
 from .keywords import EngineSettings, Settings
-from .loading import all_settings, load_config
+from .loading import all_settings, load_config, load_part
 from .request_log import RequestLog, request_log_of
 from .setting import Setting
-from .tree import LOG_FORMATS, LOG_LEVELS, ServeConfig
+from .tree import LOG_FORMATS, LOG_LEVELS, LogConfig, ServeConfig
 from .values import MAX_MESSAGE_BYTES
 from .values import duration as parse_grace
 
@@ -22,12 +22,14 @@ __all__ = [
     "Batching",
     "EngineConfig",
     "EngineSettings",
+    "LogConfig",
     "RequestLog",
     "ServeConfig",
     "Setting",
     "Settings",
     "all_settings",
     "load_config",
+    "load_part",
     "parse_grace",
     "request_log_of",
 ]

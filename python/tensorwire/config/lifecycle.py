@@ -97,8 +97,13 @@ class LifecycleConfig:
         "first",
         values.one_of(*LISTEN_WHEN),
         "Open the port at first, with health saying when models are ready, or when they are "
-        "loaded.",
+        "loaded: one that can't be then ends the start, and so does one that is not there, "
+        "unless a file lists it.",
     )
+
+    waits_for_models: bool = False
+    """Where the port opens when models are loaded, one that was named at the start and is not
+    there is waited for, as TensorFlow Serving does; else it ends the start."""
 
     @property
     def has_file(self) -> bool:

@@ -7,7 +7,7 @@ import functools
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from tensorwire.errors import ConfigError
 
@@ -16,6 +16,8 @@ from .batching import Batching
 from .setting import Setting, fill, settings_of
 from .toml_file import read_toml, server_settings
 from .tree import ServeConfig
+
+Part = TypeVar("Part")
 
 ONLY_IN_PROGRAMS = ("batching", "model_batching")
 """Settings that are objects: flags and variables have shorthand for them."""
@@ -67,6 +69,32 @@ def load_config(
     for layer in (written, found, given):
         batches = apply_layer(batches, layer)
     return _with_shared_pool(dataclasses.replace(config, batches=batches))
+
+
+def load_part(
+    kind: type[Part],
+    environ: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Part:
+    """One branch of the tree alone, without settings of a program: for what is to be known
+    before those are. What is wrong with other branches is not looked at, as it may be put right
+    by then.
+
+    Raises ConfigError for a value of its own that is out of its limits, and for a file that
+    can't be used.
+    """
+    environ = os.environ if environ is None else environ
+    every, own = all_settings(), settings_of(kind)
+    found = {
+        name: every[name].parse(environ[every[name].variable], every[name].variable)
+        for name in ("config", *own)
+        if environ.get(every[name].variable)
+    }
+    file = found.pop("config", None)
+    written = {} if file is None else server_settings(file, read_toml(file), every)
+    values = {**(defaults or {}), **written, **found}
+    part: Part = fill(kind, {name: each for name, each in values.items() if name in own})
+    return part
 
 
 def _with_shared_pool(config: ServeConfig) -> ServeConfig:

@@ -3,15 +3,15 @@ TensorFlow Serving's does, but for the end, which is polite."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from tensorwire import __version__
-from tensorwire.config import ServeConfig, load_config
+from tensorwire.config import EngineConfig, LogConfig, ServeConfig, load_part
 from tensorwire.errors import TensorWireError
+from tensorwire.log_handler import UnhurriedHandler
 from tensorwire.logs import configure_logs
 from tensorwire.model import open_engine
 from tensorwire.repository.model_config import ModelConfig
@@ -33,31 +33,67 @@ FAILED = 255
 def run(arguments: Sequence[str], program: str) -> int:
     """Runs a command line; the usage text calls it `program`. Returns an exit status
     where no server was started; else the process ends with the server."""
-    line = read(arguments)
+    told = _Told()
+    status = _run(read(arguments), program, told)
+    if not told.finish():
+        # An ordinary exit would wait for the one that does not read.
+        end_process(status)
+    return status
+
+
+class _Told:
+    """What is told on standard output and error. Nobody waits for who does not read it, but
+    the end of the process for a moment."""
+
+    def __init__(self) -> None:
+        self._out, self._err = UnhurriedHandler(sys.stdout), UnhurriedHandler(sys.stderr)
+
+    def say(self, text: str) -> None:
+        """Lines for standard output."""
+        self._out.emit(logging.makeLogRecord({"msg": text}))
+
+    def complain(self, text: str) -> None:
+        """Lines for standard error."""
+        self._err.emit(logging.makeLogRecord({"msg": text}))
+
+    def failed(self, status: str, reason: str) -> int:
+        """Why there is no server; the exit status."""
+        self.say(f"Failed to start server. Error: {status}: {reason}")
+        return FAILED
+
+    def finish(self) -> bool:
+        """Has it written, if it is read soon; False: it was not."""
+        for each in (self._err, self._out):
+            each.flush()
+        return self._err.is_done and self._out.is_done
+
+
+def _run(line: CommandLine, program: str, told: _Told) -> int:
     if line.wants_usage:
         for fault in line.faults:
-            _print(fault, error=True)
-        _print(usage(program), end="")
+            told.complain(fault)
+        told.say(usage(program).rstrip("\n"))
         return FAILED
     try:
         if line.is_on("version"):
-            return _print_version()
+            told.say(_versions())
+            return 0
         for argument in line.unknown:
-            _print(f"unknown argument: {argument}")
+            told.say(f"unknown argument: {argument}")
         if line.unknown:
-            _print(usage(program), end="")
-        _serve(line)
+            told.say(usage(program).rstrip("\n"))
+        _serve(line, told)
     except TensorWireError as error:
-        return _failed(status_of(error), str(error))
+        return told.failed(status_of(error), str(error))
     except OSError as error:
-        return _failed("UNKNOWN", str(error))
+        return told.failed("UNKNOWN", str(error))
     except Exception as error:  # A fault of ours still ends in one line.
-        return _failed("INTERNAL", f"{type(error).__name__}: {error}")
+        return told.failed("INTERNAL", f"{type(error).__name__}: {error}")
 
 
-def _serve(line: CommandLine) -> NoReturn:
-    logs = load_config(defaults=DEFAULTS).log
+def _serve(line: CommandLine, told: _Told) -> NoReturn:
     # Before the flags are looked at: what has no effect is told in the log.
+    logs = load_part(LogConfig, defaults=DEFAULTS)
     configure_logs(logs.log_format, logs.log_level)
     config = config_of(line)
     tell_without_effect(line)
@@ -65,7 +101,9 @@ def _serve(line: CommandLine) -> NoReturn:
     try:
         run_server(server, _Teller())
     except TensorWireError as error:
-        end_process(_failed(status_of(error), str(error)))
+        status = told.failed(status_of(error), str(error))
+        told.finish()
+        end_process(status)
     end_process(0)
 
 
@@ -97,20 +135,6 @@ class _Teller(Watcher):
                 _log.info("Running gRPC ModelServer at %s ...", place.bound)
 
 
-def _print_version() -> int:
-    version = open_engine(load_config(defaults=DEFAULTS).engine).tensorflow_version
-    _print(f"TensorFlow ModelServer: {__version__}+tensorwire\nTensorFlow Library: {version}")
-    return 0
-
-
-def _failed(status: str, reason: str) -> int:
-    _print(f"Failed to start server. Error: {status}: {reason}")
-    return FAILED
-
-
-def _print(text: str, *, end: str = "\n", error: bool = False) -> None:
-    # Whoever reads this may have gone; that changes nothing.
-    with contextlib.suppress(OSError):
-        stream = sys.stderr if error else sys.stdout
-        stream.write(text + end)
-        stream.flush()
+def _versions() -> str:
+    version = open_engine(load_part(EngineConfig, defaults=DEFAULTS)).tensorflow_version
+    return f"TensorFlow ModelServer: {__version__}+tensorwire\nTensorFlow Library: {version}"

@@ -59,7 +59,8 @@ def config_of(line: CommandLine, environ: Mapping[str, str] | None = None) -> Se
         short_health_names=line.is_on("enable_grpc_healthcheck_service"),
         takes_reloads=True,
     )
-    return dataclasses.replace(config, listener=listener)
+    lifecycle = dataclasses.replace(config.lifecycle, waits_for_models=True)
+    return dataclasses.replace(config, listener=listener, lifecycle=lifecycle)
 
 
 def tell_without_effect(line: CommandLine) -> None:

@@ -19,7 +19,8 @@ class Difference:
     """One thing that is not as it was."""
 
     output: str
-    """The output's name; for replies that are no tensors, where in the message it is."""
+    """The output's name; for replies that are no tensors, where in the message it is;
+    `reply` for all of it."""
 
     what: str
     """What it was and what it is: `[0, 3]: 0.25 was recorded, 0.5 answered`."""

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import tempfile
@@ -192,10 +191,9 @@ def _seconds(text: str) -> float:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-@contextlib.contextmanager
-def written_whole(path: Path, logs: Iterable[Any]) -> Iterator[Path]:
-    """Writes a TFRecord file of these logs beside `path`, hands out its name, and gives it
-    `path`'s when all that is done with it goes well; folders are made.
+def write_whole(path: Path, logs: Iterable[Any]) -> None:
+    """Writes a TFRecord file of these logs beside `path`, and gives it `path`'s name when all
+    of it is there; folders are made.
 
     Raises TensorWireError if it can't be written.
     """
@@ -211,7 +209,6 @@ def written_whole(path: Path, logs: Iterable[Any]) -> Iterator[Path]:
                 file.write(frame_record(log.SerializeToString(deterministic=True)))
         # As any new file of the user's: mkstemp's is for its owner alone.
         partial.chmod(0o666 & ~_umask())
-        yield partial
         partial.replace(path)
     except OSError as error:
         raise TensorWireError(f"{path} can't be written: {error.strerror}") from None

@@ -14,7 +14,7 @@ from typing import Any
 
 from tensorwire._core import Channel, NativeError, Request
 from tensorwire.client.settings import ClientSettings
-from tensorwire.errors import ConfigError, TensorWireError
+from tensorwire.errors import ConfigError, DataLossError, TensorWireError
 
 from .compare import Difference, compare_messages, compare_tensors
 from .logs import Recorded
@@ -79,7 +79,7 @@ class Result:
     """Seconds, of the calls that were answered."""
 
     lateness: float = 0.0
-    """Most seconds that a request was sent after it was due."""
+    """Most seconds that a request was sent after it was due; 0 where there is no pace."""
 
     seconds: float = 0.0
 
@@ -157,20 +157,25 @@ class Replay:
     def _send(self, record: Recorded, due: float) -> None:
         request = Request.encoded(str(record.method), self._message(record))
         began = time.monotonic()
+        if self._plan.speed is not None:
+            self._note_lateness(began - due)
         try:
             reply = self._channel.call(request, self._plan.timeout, [], False)
         except NativeError as error:
             self._failed(record, str(error.args[0]), str(error.args[1]))
             return
         ended = time.monotonic()
-        differences = self._compare(record, reply)
+        try:
+            differences = self._compare(record, reply)
+        except DataLossError as error:
+            # It was answered all the same.
+            differences = [Difference("reply", str(error))]
         with self._lock:
             if self._is_over:
                 return
             result = self.result
             result.answered += 1
             result.latencies.append(ended - began)
-            result.lateness = max(result.lateness, began - due)
             if differences is None:
                 result.without_reply += 1
                 return
@@ -179,6 +184,11 @@ class Replay:
                 result.different += 1
                 if len(result.mismatches) < MOST_KEPT:
                     result.mismatches.append(Mismatch(record.place, differences))
+
+    def _note_lateness(self, seconds: float) -> None:
+        with self._lock:
+            if not self._is_over:
+                self.result.lateness = max(self.result.lateness, seconds)
 
     def _failed(self, record: Recorded, code: str, message: str) -> None:
         with self._lock:

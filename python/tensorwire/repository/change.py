@@ -21,6 +21,9 @@ class Change:
     only when each has failed more than so many times, and it is there as soon as one
     version is."""
 
+    waits: bool = False
+    """A lasting one waits for a model of which there is no version to load."""
+
     refused: TensorWireError | None = None
     """Why nothing was changed."""
 
@@ -72,7 +75,9 @@ class Change:
             if model.successor is None:
                 # Somebody removed it meanwhile: nothing more will come of it.
                 self.looks.pop(name, None)
-        elif name in self.looks and model.is_decided(self.looks[name], self.lasting):
+        elif name in self.looks and model.is_decided(
+            self.looks[name], self.lasting, waits=self.waits
+        ):
             del self.looks[name]
             self.outcomes[name] = model.outcomes()
             unwanted = model.labels.unwanted.items()

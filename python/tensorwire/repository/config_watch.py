@@ -29,6 +29,10 @@ class ModelsFile:
     """The models that this content lists (None: it says nothing); ConfigError if it is not
     what it should be."""
 
+    may_list_none: bool = False
+    """It has settings as well: one that lists no model at the start is about the models that
+    it may list later alone."""
+
 
 class ConfigWatch:
     """Follows one file, in a thread of its own."""

@@ -6,7 +6,6 @@ Such changes last until the file that lists the models changes, if there is one.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -217,8 +216,7 @@ class Control:
 
     def _reload_config(self, request: Any) -> Begun:
         current = self._repository.configuration
-        models = [_keeping(each, current) for each in models_of(request.config, current)]
-        change = self._repository.replace(models)
+        change = self._repository.replace(models_of(request.config, current))
 
         def fill(reply: Any) -> None:
             if change.failures:
@@ -244,7 +242,7 @@ class Control:
 
     def _load(self, request: Any) -> Begun:
         current = self._repository.configuration
-        model = _keeping(added_model(request.config, current), current)
+        model = added_model(request.config, current)
         change = self._repository.put(model)
         return self._telling(model.name, change, no_wait=request.no_wait)
 
@@ -278,22 +276,6 @@ class Control:
             line.state = line.State.Value(version.state)
             line.status.error_code = _code_number(version.code)
             line.status.error_message = version.message
-
-
-def _keeping(model: ModelConfig, current: Mapping[str, ModelConfig]) -> ModelConfig:
-    """With what the message can't say as it was, if it is the same model: what is secret in
-    its path is not shown, and so can't be sent back."""
-    known = current.get(model.name)
-    if known is None or model.path not in (known.path, known.location):
-        return model
-    kept = {name: table for name, table in known.options.items() if name != "logging"}
-    return dataclasses.replace(
-        model,
-        path=known.path,
-        batching=known.batching,
-        transition=known.transition,
-        options={**kept, **model.options},
-    )
 
 
 def _code_number(code: str) -> int:

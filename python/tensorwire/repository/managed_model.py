@@ -249,17 +249,18 @@ class ManagedModel:
         """One of its versions answers."""
         return any(each.answers for each in self.versions.values())
 
-    def is_decided(self, look: int, lasting: int | None) -> bool:
+    def is_decided(self, look: int, lasting: int | None, *, waits: bool) -> bool:
         """Whether what came of a change is known: its look is made, and each version wanted
         is served or was tried. `lasting`, if retries count: there is a version that is
-        served, or each that is wanted has failed more than so many times."""
+        served, or each that is wanted has failed more than so many times, and with `waits`
+        there is one."""
         if self.looks.ended < look:
             return False
         wanted = [each for each in self.versions.values() if each.wanted]
         if lasting is None:
             return all(each.is_answered for each in wanted)
         if not wanted:
-            return False
+            return not waits
         ready = any(each.answers for each in wanted)
         return ready or all(each.failures > lasting for each in wanted)
 

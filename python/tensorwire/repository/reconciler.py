@@ -65,14 +65,17 @@ class Reconciler:
         self._loop.start()
         return self
 
-    def apply(self, models: Sequence[ModelConfig], *, lasting: bool = False) -> Change:
+    def apply(
+        self, models: Sequence[ModelConfig], *, lasting: bool = False, waits: bool = False
+    ) -> Change:
         """These are the models from now on, and no others. The change waits for those that
-        are new or different; `lasting`: until retries are at their end.
+        are new or different; `lasting`: until retries are at their end, and with `waits` until
+        there is something to load.
 
         Raises ConfigError if the source of one can't be opened; then nothing is changed.
         """
         opened = [(model, self._open(model)) for model in models]
-        change = Change(self._settings.max_load_retries if lasting else None)
+        change = Change(self._settings.max_load_retries if lasting else None, waits)
         return self._ask(change, lambda: self._apply(opened, change))
 
     def put(self, model: ModelConfig) -> Change:

@@ -32,23 +32,25 @@ class Repository:
         self._given = list(given)
         self._settings = settings
         self._watch: ConfigWatch | None = None
+        self.is_followed = False
+        """A file says which models there are, and may say so any time."""
+
         listed: list[ModelConfig] = []
         if file is not None:
             self._watch = ConfigWatch(file, self._apply_file, settings.config_poll_interval)
             listed = self._watch.first()
+            self.is_followed = not (file.may_list_none and given and not listed)
         self._reconciler: Reconciler | None = None
         self.first = self._together(listed)
         """The models to begin with."""
 
-    @property
-    def is_followed(self) -> bool:
-        """A file says which models there are, and may say so any time."""
-        return self._watch is not None
-
     def start(self, reconciler: Reconciler, *, lasting: bool) -> Change:
         """Begins to load, with this; see `Reconciler.apply`."""
         self._reconciler = reconciler.start()
-        change = reconciler.apply(self.first, lasting=lasting)
+        # Who writes a file may name a model before it is there; who names one at the start
+        # would wait without end for a path that is misspelt.
+        waits = self.is_followed or self._settings.waits_for_models
+        change = reconciler.apply(self.first, lasting=lasting, waits=waits)
         if self._watch is not None and self._settings.config_poll_interval > 0:
             self._watch.start()
         return change

@@ -3,10 +3,12 @@ TensorFlow Serving's codes and words."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tensorwire.config.request_log import as_logging_config, request_log_of
@@ -22,6 +24,7 @@ PLATFORM = "tensorflow"
 
 _ABSOLUTE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://")
 _TENSORFLOW_TYPE, _OTHER_TYPE = 1, 2
+_NO_MODELS: Mapping[str, ModelConfig] = MappingProxyType({})
 _SERVER_CONFIG = "tensorflow.serving.ModelServerConfig"
 
 NOT_A_LIST = (
@@ -44,9 +47,9 @@ def parse_server_config(path: Path, content: bytes) -> list[ModelConfig] | None:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def models_of(message: Any, current: Iterable[str] = ()) -> list[ModelConfig]:
-    """The models that a `ModelServerConfig` lists. `current`: the names of those there are,
-    whose platform can't change.
+def models_of(message: Any, current: Mapping[str, ModelConfig] = _NO_MODELS) -> list[ModelConfig]:
+    """The models that a `ModelServerConfig` lists. `current`: those there are, whose platform
+    can't change, and which keep what the message can't say.
 
     Raises ConfigError with what TensorFlow Serving says.
     """
@@ -59,35 +62,76 @@ def models_of(message: Any, current: Iterable[str] = ()) -> list[ModelConfig]:
             raise ConfigError(f"Illegal to list model {config.name} multiple times in config list")
         seen.add(config.name)
     for config in configs:
-        _check_path(config)
+        _check_path(config, current.get(config.name))
     for config in configs:
-        _check_platform(config, set(current))
-    return [model_of(config) for config in configs]
+        _check_platform(config, current)
+    return [model_of(config, current.get(config.name)) for config in configs]
 
 
-def model_of(config: Any) -> ModelConfig:
-    """The model that a `ModelConfig` describes, once its platform is checked."""
+def model_of(config: Any, known: ModelConfig | None = None) -> ModelConfig:
+    """The model that a `ModelConfig` describes, once its path and platform are checked.
+
+    `known`: the model of this name that there is. If it is the same one, what the message
+    can't say stays as it was: what `config_of` makes of a model means that model.
+    """
+    known = known if known is not None and _is_at(known, config) else None
+    same_log = known is not None and config.logging_config == _logging_of(known)
     logging = {}
     if config.HasField("logging_config"):
-        # What can't be is told before any model is touched.
-        request_log_of(config.logging_config, config.name)
+        if not same_log:
+            # What can't be is told before any model is touched.
+            request_log_of(config.logging_config, config.name)
         logging = {"logging": _as_dict(config.logging_config)}
-    return ModelConfig(
+    model = ModelConfig(
         config.name,
         config.base_path,
         versions=_policy(config.model_version_policy),
         labels=dict(config.version_labels),
         options=logging,
     )
+    if known is None:
+        return model
+    kept = {name: each for name, each in known.options.items() if name != "logging"}
+    return dataclasses.replace(
+        model,
+        # What is secret in a path is not shown, and so can't be sent back; nor can a source.
+        path=known.path,
+        source=known.source,
+        batching=known.batching,
+        transition=known.transition,
+        options=known.options if same_log else {**kept, **logging},
+    )
 
 
-def added_model(config: Any, current: Iterable[str]) -> ModelConfig:
-    """The same for a model that is added by itself: the platform may be left out."""
+def added_model(config: Any, current: Mapping[str, ModelConfig]) -> ModelConfig:
+    """The same for a model that is added by itself: the platform may be left out, and of one
+    that is there its request log, which then stays."""
+    known = current.get(config.name)
     if not config.model_platform and not config.model_type:
         config.model_platform = PLATFORM
-    _check_path(config)
-    _check_platform(config, set(current))
-    return model_of(config)
+    _check_path(config, known)
+    _check_platform(config, current)
+    if known is not None and _is_at(known, config) and not config.HasField("logging_config"):
+        log = _logging_of(known)
+        if log is not None:
+            config.logging_config.CopyFrom(log)
+    return model_of(config, known)
+
+
+def _is_at(known: ModelConfig, config: Any) -> bool:
+    """The message's path is where this model is: as that was given, or as it is told."""
+    if config.base_path == known.location:
+        return True
+    return known.source is None and ModelConfig(known.name, config.base_path).path == known.path
+
+
+def _logging_of(known: ModelConfig) -> Any:
+    """What is told of its request log; None if it can't be one: a program's tables are
+    looked into only when a version is loaded."""
+    try:
+        return config_of(known).logging_config
+    except ConfigError:
+        return None
 
 
 def message_of(models: Iterable[ModelConfig]) -> Any:
@@ -123,7 +167,10 @@ def config_of(model: ModelConfig) -> Any:
     return config
 
 
-def _check_path(config: Any) -> None:
+def _check_path(config: Any, known: ModelConfig | None) -> None:
+    # A source of its own is told by what it calls itself.
+    if known is not None and known.source is not None and _is_at(known, config):
+        return
     if not _ABSOLUTE.match(config.base_path):
         raise ConfigError(
             f"Expected model {config.name} to have an absolute path or URI; got "
@@ -131,7 +178,7 @@ def _check_path(config: Any) -> None:
         )
 
 
-def _check_platform(config: Any, current: set[str]) -> None:
+def _check_platform(config: Any, current: Container[str]) -> None:
     name, kind = config.name, config.model_type
     if kind == _OTHER_TYPE or kind not in (0, _TENSORFLOW_TYPE):
         raise ConfigError(f"ModelServerConfig::model_type choice {kind} not yet supported.")

@@ -30,13 +30,18 @@ _NOT_IN_FILES = ("config", "model_batching")
 def write_toml(config: ServeConfig, models: Iterable[ModelConfig]) -> str:
     """What counts after the file, the environment and the flags; a setting that has no
     value is a comment."""
+    models = sorted(models, key=lambda model: model.name)
     lines = ["[server]"]
     for name, value in _settings(config):
         if name in _NOT_IN_FILES:
             continue
         written = _value(_word_for_none(name) if value is None else value)
+        if name == "model_config_file" and models and written is not None:
+            # No two files list models.
+            lines.append(f"# {name} was {written}: its models are below")
+            continue
         lines.append(f"# {name} is not set" if written is None else f"{name} = {written}")
-    for model in sorted(models, key=lambda model: model.name):
+    for model in models:
         key = model.name if _BARE.fullmatch(model.name) else _value(model.name)
         lines += ["", f"[models.{key}]"]
         batching = model.batching or config.batches.model_batching.get(model.name)

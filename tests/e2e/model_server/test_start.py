@@ -177,6 +177,7 @@ def test_versions_are_printed() -> None:
     done = subprocess.run(
         # Nothing else that is wrong matters.
         [sys.executable, "-c", program, "--version", "--port=0", "--unheard_of"],
+        env={**os.environ, "TENSORWIRE_REST_PORT": "8500"},
         capture_output=True,
         text=True,
         timeout=START_SECONDS,

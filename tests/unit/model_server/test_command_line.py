@@ -7,6 +7,7 @@ import pytest
 
 from tensorwire import model_server
 from tensorwire.cli.program import run
+from tensorwire.config import LogConfig, load_part
 from tensorwire.model_server.command_line import read, usage
 from tensorwire.model_server.flag import Kind
 from tensorwire.model_server.flags import BY_NAME, FLAGS
@@ -213,6 +214,25 @@ def test_the_program_goes_on_after_an_unknown_argument(
         f"Failed to start server. Error: NOT_FOUND: {missing}; No such file or directory "
         "(--model_config_file)"
     )
+
+
+def test_variables_that_flags_go_before_are_not_looked_at(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before the flags either: by themselves these can't be."""
+    monkeypatch.setenv("TENSORWIRE_PORT", "http")
+    monkeypatch.setenv("TENSORWIRE_REST_PORT", "8500")
+    missing = f"--model_config_file={tmp_path / 'none'}"
+    assert model_server.main(["--port=9000", "--rest_api_port=8501", missing]) == 255
+    assert "Error: NOT_FOUND: " in capsys.readouterr().out
+    # What is told before the flags are looked at is of the log alone, and may be in a file.
+    file = tmp_path / "tensorwire.toml"
+    file.write_text('[server]\nlog_level = "error"\nport = 8500\nrest_port = 8500\n')
+    monkeypatch.setenv("TENSORWIRE_CONFIG", str(file))
+    assert load_part(LogConfig, defaults={"log_format": "text"}) == LogConfig("text", "error")
+    monkeypatch.setenv("TENSORWIRE_LOG_LEVEL", "loud")
+    assert model_server.main(["--port=9000", missing]) == 255
+    assert "TENSORWIRE_LOG_LEVEL can't be 'loud'" in capsys.readouterr().out
 
 
 def test_every_flag_has_a_test_of_its_effect() -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +10,10 @@ from harness.repository_doubles import Bench, ScriptedSource, model
 from tensorwire.config.lifecycle import LifecycleConfig
 from tensorwire.messages import message_type, new_message
 from tensorwire.repository import control as control_module
-from tensorwire.repository.control import SERVICE, Control, _keeping
+from tensorwire.repository.control import RELOAD_CONFIG, SERVICE, Control
 from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.repository import Repository
-from tensorwire.repository.server_config import config_of, model_of
+from tensorwire.repository.server_config import added_model, config_of, model_of
 from tensorwire.signature import ModelStatus
 
 TIMEOUT = 20.0
@@ -164,8 +165,79 @@ def test_what_is_secret_in_a_path_is_kept_and_not_shown() -> None:
     assert "secret" not in str(message)
     assert message.base_path == "https://host/m.tar.gz"
     assert message.model_version_policy.latest.num_versions == 2**32 - 1
-    again = _keeping(model_of(message), {"m": known})
+    again = model_of(message, known)
     assert (again.path, again.transition) == (signed, "resource")
     message.base_path = "https://host/other.tar.gz"
-    other = _keeping(model_of(message), {"m": known})
+    other = model_of(message, known)
     assert (other.path, other.transition) == ("https://host/other.tar.gz", None)
+
+
+def send_back(plane: Plane) -> Told:
+    """Gives the server the configuration that it tells."""
+    request = new_message("tensorflow.serving.ReloadConfigRequest")
+    request.config.CopyFrom(plane.tell("GetConfig").wait().reply.config)
+    told = Told("ListModels")
+    told.method, told.payload = RELOAD_CONFIG, request.SerializeToString()
+    plane.control.hand_out(told)
+    return told.wait()
+
+
+def test_what_is_read_back_changes_nothing_when_it_is_sent_back(
+    plane: Plane, tmp_path: Path
+) -> None:
+    prefix = str(tmp_path / "log")
+    tables = [
+        {"logging": {"prefix": prefix, "sampling_rate": 0.5, "max_files": 5}},
+        {"logging": {"prefix": prefix}, "warmup": {"iterations": 2}},
+        {"logging": {}},
+        {"warmup": {"iterations": 3}},
+    ]
+    told = [ModelConfig(f"m{n}", f"/m/{n}", options=each) for n, each in enumerate(tables)]
+    # One of no path at all, which is shown as what it calls itself.
+    for each in (*told, model(ScriptedSource(1), "own")):
+        plane.repository.put(each)
+    plane.tell("GetConfig").wait()
+    before = dict(plane.repository.configuration)
+    assert len(before) == len(told) + 1
+    # At once: there is nothing to load, though none of the bench's jobs is done.
+    assert (send_back(plane).code, plane.repository.configuration) == ("OK", before)
+
+
+def test_what_a_load_leaves_unsaid_of_a_models_log_stays(tmp_path: Path) -> None:
+    log = {"prefix": str(tmp_path / "log"), "max_files": 5}
+    known = ModelConfig("m", "/m", options={"logging": log}, transition="resource")
+    message = config_of(known)
+    message.version_labels["x"] = 4
+    message.ClearField("logging_config")
+    again = added_model(message, {"m": known})
+    assert (again.labels, again.options) == ({"x": 4}, known.options)
+    # One that lists all there is to say says that there is none.
+    message.ClearField("logging_config")
+    assert model_of(message, known).options == {}
+    # Elsewhere it is another model.
+    message.base_path = "/other"
+    assert added_model(message, {"m": known}).options == {}
+
+
+def test_a_models_log_is_changed_by_who_says_so(tmp_path: Path) -> None:
+    log = {"prefix": str(tmp_path / "log"), "max_files": 5}
+    known = ModelConfig("m", "/m", options={"logging": log, "warmup": {"iterations": 2}})
+    message = config_of(known)
+    message.logging_config.sampling_config.sampling_rate = 0.25
+    again = added_model(message, {"m": known})
+    assert again.options["warmup"] == {"iterations": 2}
+    assert again.options["logging"]["sampling_config"] == {"sampling_rate": 0.25}
+    # What was told of one that a program gave badly keeps nobody from mending it.
+    broken = ModelConfig("m", "/m", options={"logging": {"nonsense": 1}})
+    assert added_model(message, {"m": broken}).options == {"logging": again.options["logging"]}
+
+
+def test_a_source_of_its_own_stays_unless_a_path_is_given() -> None:
+    known = model(ScriptedSource(1))
+    message = config_of(known)
+    message.version_labels["x"] = 1
+    again = added_model(message, {"m": known})
+    assert again.source is known.source and again.labels == {"x": 1}
+    message.base_path = "/m"
+    again = added_model(message, {"m": known})
+    assert (again.source, again.path) == (None, "/m")

@@ -17,7 +17,8 @@ from tensorwire.repository.server_config import (
 
 def listed(text: str, *current: str) -> list[ModelConfig]:
     message = new_message("tensorflow.serving.ModelServerConfig")
-    return models_of(text_format.Parse(f"model_config_list {{ {text} }}", message), current)
+    known = {name: ModelConfig(name, "/known") for name in current}
+    return models_of(text_format.Parse(f"model_config_list {{ {text} }}", message), known)
 
 
 def config(more: str = "", name: str = "m", platform: str = "tensorflow") -> str:
@@ -79,7 +80,7 @@ def test_a_model_added_by_itself_needs_no_platform() -> None:
     message = new_message("tensorflow.serving.ModelServerConfig").model_config_list.config.add(
         name="m", base_path="s3://bucket/m"
     )
-    assert added_model(message, ()).path == "s3://bucket/m"
+    assert added_model(message, {}).path == "s3://bucket/m"
 
 
 def test_a_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from tensorwire.config import Batching, load_config
 from tensorwire.repository.model_config import ModelConfig
 from tensorwire.repository.toml_models import TomlModels
 from tensorwire.repository.toml_output import REDACTED, write_toml
+from tensorwire.server import Server
 
 
 def test_what_is_written_says_the_same(tmp_path: Path) -> None:
@@ -59,3 +60,26 @@ def test_what_settings_say_of_one_model_is_in_its_table(tmp_path: Path) -> None:
     file.write_text(write_toml(config, models))
     a, b = TomlModels(file)()
     assert (a.batching, b.batching) == (Batching.off(), None)
+
+
+def test_the_models_of_another_file_are_in_this_one(tmp_path: Path) -> None:
+    listed = tmp_path / "models.config"
+    log = f'log_collector_config {{ filename_prefix: "{tmp_path}/log" }}'
+    listed.write_text(
+        'model_config_list { config { name: "m" base_path: "/m" model_platform: "tensorflow" '
+        "model_version_policy { specific { versions: 3 } } "
+        'version_labels { key: "x" value: 3 } '
+        f"logging_config {{ {log} sampling_config {{ sampling_rate: 0.5 }} }} }} }}"
+    )
+    config = load_config({"model_config_file": listed, "port": 8500}, {})
+    server = Server.from_config([], config)
+    file = tmp_path / "tensorwire.toml"
+    file.write_text(write_toml(config, server.configuration.values()))
+    again = Server.from_config([], load_config({"config": file}, {}))
+    assert again.configuration == server.configuration
+    assert again.config.listener == config.listener
+    assert str(listed) in file.read_text()
+    # Where it lists none yet, it is still what is to be followed.
+    listed.write_text("")
+    file.write_text(write_toml(config, []))
+    assert load_config({"config": file}, {}).lifecycle.model_config_file == listed

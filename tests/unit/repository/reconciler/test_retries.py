@@ -3,6 +3,7 @@
 from harness.repository_doubles import (
     Bench,
     ScriptedSource,
+    errors,
     model,
 )
 from tensorwire.errors import ModelLoadError
@@ -71,7 +72,7 @@ def test_a_lasting_change_waits_for_the_last_retry() -> None:
     bench.engine.refuse = {"/m/7"}
     late = ScriptedSource()
     late.offers = ModelLoadError("/late does not exist")
-    change = bench.serve(model(bad, "bad"), model(late, "late"), lasting=True)
+    change = bench.serve(model(bad, "bad"), model(late, "late"), lasting=True, waits=True)
     assert not change.complete
     bench.pass_time(60.0)
     assert list(change.outcomes) == ["bad"]
@@ -82,3 +83,13 @@ def test_a_lasting_change_waits_for_the_last_retry() -> None:
         "1 servable(s) did not become available: "
         "{{name: bad version: 7} due to error: /m/7 is corrupt}, }"
     )
+
+
+def test_a_lasting_change_need_not_wait_for_what_is_not_there() -> None:
+    bench = Bench()
+    gone, empty = ScriptedSource(), ScriptedSource()
+    gone.offers = ModelLoadError("/gone does not exist")
+    change = bench.serve(model(gone, "gone"), model(empty, "empty"), lasting=True)
+    assert change.complete
+    missing, nothing = errors(change)
+    assert missing == "/gone does not exist" and nothing.endswith("has no versions")
