@@ -48,7 +48,6 @@ class LookSchedule:
         self.attending_seconds = 0.0
         """Processor time that attending to the model has taken since the last look ended."""
 
-
     def ask(self) -> int:
         """Wants a look that begins from now on; the number it will have."""
         self._asked = True
