@@ -306,11 +306,14 @@ class Server(ServedModels):
         cache = self.config.stores.open_cache()
         return Reconciler(
             engine,
-            KerasExporter(engine.tensorflow_version),
+            KerasExporter(engine.tensorflow_version, others_serve=self._serves_any),
             self._version_options,
             self.config.lifecycle,
             open_source=lambda model: model.open(cache),
         )
+
+    def _serves_any(self) -> bool:
+        return any(status.available for status in self.models.values())
 
     def _version_options(self, model: ModelConfig, folder: Path) -> str:
         return self.config.version_options(model.name, folder, model.batching, model.options)
