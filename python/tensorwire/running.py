@@ -63,9 +63,7 @@ def run(server: Server, watcher: Watcher | None = None) -> bool:
         threading.Thread(
             target=_log.info, args=("stopping: finishing what is in flight",), daemon=True
         ).start()
-        if not server.stop():
-            grace = format_duration(server.config.grace)
-            _log.warning("what was not finished within the grace of %s was cut off", grace)
+        server.stop()
 
     with StopSignals(stop):
         try:
@@ -81,6 +79,10 @@ def run(server: Server, watcher: Watcher | None = None) -> bool:
             server.wait()
         finally:
             complete = server.stop()
+    if not complete:
+        # Told here, as the process may end before the thread of the signal gets to it.
+        grace = format_duration(server.config.grace)
+        _log.warning("what was not finished within the grace of %s was cut off", grace)
     _log.info("stopped")
     return complete
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import threading
 import time
 from pathlib import Path
@@ -85,6 +86,10 @@ class Server(ServedModels):
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._stopped = threading.Event()
+        self._ending = threading.Lock()
+        self._end = math.inf
+        """When the grace is over, on the monotonic clock: one for all calls of `stop`."""
+
         self._engine: _core.Engine | None = None
         self._listener: _core.Server | None = None
         self._reconciler: Reconciler | None = None
@@ -138,7 +143,7 @@ class Server(ServedModels):
         change = self._repository.start(reconciler, lasting=lasting)
         if self._stopping.is_set():
             # A stop that came meanwhile may have found nothing to stop yet.
-            self._repository.stop(0.0)
+            self._end_loads(self._end)
         change.wait()
         order = [model.name for model in self._repository.first]
         self._outcomes = [each for name in order for each in change.outcomes.get(name, ())]
@@ -153,14 +158,19 @@ class Server(ServedModels):
         """Turns health to NOT_SERVING, stops accepting, finishes what is in flight for up
         to `grace` seconds (None: as configured), and closes.
 
-        True: nothing was cut off. Calling it again waits for the same end.
+        True: nothing was cut off. Calling it again waits for the same end, and for a load
+        under way no longer than until the soonest of their graces is over.
         """
         try:
             seconds = self.config.grace if grace is None else parse_grace(grace)
         except ValueError as error:
             raise ConfigError(f"grace can't be {grace!r}: {error}") from None
-        end = time.monotonic() + seconds
+        now = time.monotonic()
+        with self._ending:
+            self._end = end = min(self._end, now + seconds)
         self._stopping.set()
+        if self._stopped.is_set():
+            return self._complete
         # A start that is still opening TensorFlow holds the lock; then there is no listener.
         with self._lock:
             engine, listener = self._engine, self._listener
@@ -172,14 +182,18 @@ class Server(ServedModels):
         if control is not None:
             control.stop()
         self._repository.stop(0.0)
-        if listener is not None and not listener.stop(seconds):
+        if listener is not None and not listener.stop(max(0.0, end - now)):
             self._complete = False
-        if not self._repository.stop(max(0.0, end - time.monotonic())):
-            self._complete = False
+        self._end_loads(end)
         if engine is not None and not engine.finish_logs(LOG_LIMIT_SECONDS):
             _log.warning("the request logs could not be finished: the disk is too slow")
         self._stopped.set()
         return self._complete
+
+    def _end_loads(self, end: float) -> None:
+        """Begins no more of them, and waits for those under way until `end`."""
+        if not self._repository.stop(max(0.0, end - time.monotonic())):
+            self._complete = False
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the server has stopped, at most `timeout` seconds. True: it has."""
@@ -294,11 +308,14 @@ class Server(ServedModels):
         cache = self.config.stores.open_cache()
         return Reconciler(
             engine,
-            KerasExporter(engine.tensorflow_version),
+            KerasExporter(engine.tensorflow_version, others_serve=self._serves_any),
             self._version_options,
             self.config.lifecycle,
             open_source=lambda model: model.open(cache),
         )
+
+    def _serves_any(self) -> bool:
+        return any(status.available for status in self.models.values())
 
     def _version_options(self, model: ModelConfig, folder: Path) -> str:
         return self.config.version_options(model.name, folder, model.batching, model.options)

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import threading
+import time
 from typing import NoReturn
 
 from .logs import finish_logs
@@ -38,14 +39,22 @@ def prepare_streams() -> None:
 def end_process(status: int) -> NoReturn:
     """Ends it at once: an ordinary exit would wait for loads and runs that can't be
     interrupted, and for a pipe that nobody reads."""
-    flush = threading.Thread(target=_flush, name="tensorwire-flush", daemon=True)
-    flush.start()
-    flush.join(FLUSH_SECONDS)
+    end = time.monotonic() + FLUSH_SECONDS
+    # Side by side: where nobody reads one, the other is written all the same.
+    flushes = [threading.Thread(target=each, daemon=True) for each in (_flush_out, _flush_error)]
+    for flush in flushes:
+        flush.start()
+    for flush in flushes:
+        flush.join(max(0.0, end - time.monotonic()))
     os._exit(status)
 
 
-def _flush() -> None:
+def _flush_out() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+
+
+def _flush_error() -> None:
     finish_logs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()

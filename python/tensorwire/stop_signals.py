@@ -60,7 +60,9 @@ class StopSignals:
         if self._written is None:
             return
         for number, handler in self._earlier.items():
-            signal.signal(number, handler)
+            # One that a program around Python has set is not known here: a signal then does
+            # what it does to a process that handles none, which is better than nothing.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(self._earlier_descriptor)
         self._written.close()
 

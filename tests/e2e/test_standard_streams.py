@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +16,18 @@ from harness.model_server import free_port, model_server_command
 from harness.server_process import START_SECONDS, serve_command
 from harness.versions import Versions, until
 
+ENDING = """
+import logging
+from tensorwire import log_handler
+from tensorwire.logs import configure_logs
+from tensorwire.standard_streams import end_process
+# Both wait as long: which of them is first should not matter.
+log_handler.FLUSH_SECONDS *= 2
+configure_logs("text", "info")
+logging.getLogger("tensorwire").info("never read")
+print("told")
+end_process(0)
+"""
 X = {"x": np.float32([2.0])}
 
 
@@ -127,6 +140,24 @@ def test_pipes_that_nobody_reads(models: Path, tmp_path: Path, program: str) -> 
         process.kill()
         process.wait(10)
         os.close(reading)
+
+
+def test_a_stream_that_nobody_reads_keeps_nothing_from_the_other() -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    reading, writing = full_pipe()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", ENDING],
+            stdout=subprocess.PIPE,
+            stderr=writing,
+            env=environment,
+            timeout=START_SECONDS,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+        os.close(reading)
+    assert (done.returncode, done.stdout) == (0, b"told\n")
 
 
 def newest(client: tw.Client) -> int:

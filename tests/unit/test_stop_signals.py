@@ -3,6 +3,9 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
+
+import pytest
 
 from tensorwire.stop_signals import StopSignals
 
@@ -31,6 +34,29 @@ def test_the_first_signal_asks_to_stop() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         assert asked.wait(30)
     assert signal.getsignal(signal.SIGTERM) is earlier
+
+
+def test_a_handler_that_is_not_pythons_cannot_be_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then a signal ends the process, as one does that nobody handles."""
+    set_by_python = signal.signal
+    earlier = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+
+    def replace(number: int, handler: Any) -> Any:
+        replaced = set_by_python(number, handler)
+        # What Python knows of one that a program around it has set.
+        return None if replaced in earlier else replaced
+
+    monkeypatch.setattr(signal, "signal", replace)
+    try:
+        with StopSignals(lambda: None):
+            pass
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    finally:
+        set_by_python(signal.SIGTERM, earlier[0])
+        set_by_python(signal.SIGINT, earlier[1])
 
 
 def test_the_second_ends_the_process() -> None:

@@ -30,8 +30,8 @@ class StoreConfig:
     store_cache_size: int = setting(
         DEFAULT_LIMIT,
         values.memory_size,
-        "Most bytes in it, such as 50GiB: what was used longest ago is removed, and never "
-        "what is served; 0: no limit.",
+        "Most bytes in it, such as 50GiB; 0: no limit. Beyond that, or where the disk has less, "
+        "what was used longest ago is removed, and never what is served.",
         shown="20GiB",
     )
 

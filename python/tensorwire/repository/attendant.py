@@ -4,9 +4,11 @@ results of it change. All of it in the event loop's thread, but for the jobs the
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +70,7 @@ class Attendant:
 
     def attend(self, model: ManagedModel, now: float) -> float | None:
         """Begins what can be begun. When to come again; None: when something changes."""
+        self._close_sources(model)
         if model.removed:
             self._begin_removal(model)
             return None
@@ -99,6 +102,25 @@ class Attendant:
             for label, number in model.labels.unwanted.items():
                 reason = f"version {number}, which label {label} is to point at, is not served"
                 tell_trouble(model.name, reason)
+
+    def end(self, models: Iterable[ManagedModel]) -> None:
+        """Ends fetches and looks under way, the last that is done."""
+        for model in models:
+            for version in model.versions.values():
+                version.watcher.cancelled.set()
+            if not model.removed:
+                model.leave_source()
+            # There may be no threads to be had. The others have more to do than those.
+            with contextlib.suppress(RuntimeError):
+                self._close_sources(model)
+
+    def _close_sources(self, model: ManagedModel) -> None:
+        while model.sources_left:
+            close = getattr(model.sources_left[-1], "close", None)
+            if callable(close):
+                # It may be somebody's own, and take its time.
+                self._crew.unload(functools.partial(_close, model.name, close))
+            model.sources_left.pop()
 
     # Looking.
 
@@ -318,6 +340,13 @@ class Attendant:
         version.served = version.source = None
         tell_unloaded(name, version)
         return [name]
+
+
+def _close(name: str, close: Callable[[], object]) -> None:
+    try:
+        close()
+    except BaseException as error:  # As with `release`.
+        tell_trouble(name, f"its source failed to close: {error!r}")
 
 
 def _why_nothing(model: ManagedModel, versions: Sequence[ModelVersion]) -> str | None:

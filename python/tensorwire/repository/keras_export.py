@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tensorwire.errors import ConfigError, ModelLoadError
@@ -29,6 +30,9 @@ LAYOUT = "1"
 """Part of the cache key: change it when what is exported changes."""
 
 MAX_REASON_CHARACTERS = 300
+
+NICE = 19
+"""How far an export stands back beside models that are served, as their loads do."""
 
 
 def cache_directory() -> Path:
@@ -51,9 +55,17 @@ def cache_directory() -> Path:
 class KerasExporter:
     """Exports Keras files; may be used from several threads."""
 
-    def __init__(self, tensorflow_version: str, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        tensorflow_version: str,
+        cache: Path | None = None,
+        *,
+        others_serve: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`others_serve`: whether an export is to stand back, as somebody is served."""
         self._tensorflow_version = tensorflow_version
         self._cache = cache
+        self._others_serve = others_serve
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
         self._cancelled = False
@@ -111,6 +123,7 @@ class KerasExporter:
         """Exports in a process of its own. None: done; else the reason why not."""
         command = [sys.executable, "-m", __name__, str(path), str(made)]
         environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        stands_back = self._others_serve()
         with self._lock:
             if self._cancelled:
                 return "the server is stopping"
@@ -123,6 +136,10 @@ class KerasExporter:
                 text=True,
             )
             self._running.add(process)
+        if stands_back:
+            # Before it has threads, which inherit it. Where that can't be, it runs as others do.
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
         try:
             output, _ = process.communicate()
         finally:

@@ -48,6 +48,9 @@ class ManagedModel:
     def __init__(self, config: ModelConfig, source: Source, interval: float) -> None:
         self.config = config
         self.source = source
+        self.sources_left: list[Source] = []
+        """Those that are looked at no more, and have not been told of it."""
+
         self.source_was_seen = False
         """A look at it found what there is to choose from, if only that it is nothing."""
 
@@ -83,6 +86,8 @@ class ManagedModel:
     def exchange_config(self, config: ModelConfig, source: Source | None = None) -> None:
         """It is told this from now on; `source`: if its versions come from elsewhere then."""
         before, self.config = self.config, config
+        if source is not None and not self.removed:
+            self.leave_source()
         self.removed = False
         self.take_all = True
         if source is not None:
@@ -97,9 +102,15 @@ class ManagedModel:
 
     def withdraw(self) -> None:
         """It is wanted no more."""
+        if not self.removed:
+            self.leave_source()
         self.removed = True
         self.successor = None
         self.choose()
+
+    def leave_source(self) -> None:
+        """What its source has is looked at no more."""
+        self.sources_left.append(self.source)
 
     def load_again(self) -> int:
         """Wants what is offered loaded again, after a look; its number."""
@@ -122,6 +133,8 @@ class ManagedModel:
         # A look under way counts no more.
         begun = self.looks.begun
         self.source = source
+        # It may be one that comes back.
+        self.sources_left = [each for each in self.sources_left if each is not source]
         self.source_was_seen = False
         self.looks = LookSchedule(self._interval)
         self.looks.begun = self.looks.ended = begun

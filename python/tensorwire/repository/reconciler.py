@@ -109,8 +109,9 @@ class Reconciler:
         self._loop.step()
 
     def stop(self, timeout: float) -> bool:
-        """Begins nothing more, ends fetches and exports, and waits up to `timeout` seconds
-        for loads under way, which can't be interrupted. True: none is left."""
+        """Begins nothing more, ends fetches, exports and looks that download, and waits up to
+        `timeout` seconds for loads under way, which can't be interrupted. True: none is
+        left."""
         end = time.monotonic() + timeout
         self._crew.stop()
         self._exporter.cancel()
@@ -229,9 +230,7 @@ class Reconciler:
             self._changes = {change for change in self._changes if not change.complete}
 
     def _end(self) -> None:
-        for model in self._models.values():
-            for version in model.versions.values():
-                version.watcher.cancelled.set()
+        self._attendant.end(self._models.values())
         with self._lock:
             changes, self._changes = self._changes, set()
         for change in changes:

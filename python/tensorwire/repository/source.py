@@ -71,7 +71,13 @@ class FetchWatcher:
 class Source(Protocol):
     """Where one model's versions are. Any object with these methods may be served:
     `tensorwire.Server({"name": source})`. They are called from several threads, but
-    `versions` from one at a time."""
+    `versions` from one at a time; but where an object is removed and served again while it
+    is looked at, from another before that look has ended.
+
+    One more is optional: `close(self) -> None` says that it is looked at no more, as its
+    model was removed or given another source, or the server stops. A look under way is then
+    to end soon, with a ModelLoadError. `release` may still come after it; and `versions`, if
+    the same object is served again."""
 
     def versions(self) -> Sequence[ModelVersion]:
         """The versions there are now, in any order. Called once a poll interval: cheap.

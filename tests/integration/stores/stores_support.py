@@ -1,6 +1,8 @@
 """What the tests of stores have in common."""
 
+import io
 import random
+import tarfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,3 +64,14 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def tar(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
+    """A tar file of them; `mode` as of tarfile."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=mode) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return made.getvalue()

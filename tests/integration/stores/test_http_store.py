@@ -3,14 +3,13 @@
 import io
 import subprocess
 import sys
-import tarfile
 import threading
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
-from stores_support import Watched, a_version, contents, noise
+from stores_support import Watched, a_version, contents, noise, tar
 
 from harness.stores import Asked, FileServer, Reply
 from tensorwire.errors import ModelLoadError
@@ -25,16 +24,6 @@ LARGE = {**a_version(1 << 20), "assets/more": noise(1 << 20, 3)}
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_reader.HttpReader.__init__, "__defaults__", (64 << 10,))
     monkeypatch.setattr(blocks, "FIRST_WAIT_SECONDS", 0.02)
-
-
-def tar(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode=mode) as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return made.getvalue()
 
 
 def zipped(files: dict[str, bytes]) -> bytes:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,29 @@ def test_a_file_is_exported_once(tmp_path: Path, runs: list[list[str]]) -> None:
     assert len(runs) == 3
     left = [each.name for each in (tmp_path / "cache" / "keras").iterdir()]
     assert not [name for name in left if name.startswith(".")]
+
+
+KERAS = """
+import os, pathlib, types
+
+class Model:
+    def export(self, target, **_options):
+        pathlib.Path(target).mkdir()
+        (pathlib.Path(target) / "nice").write_text(str(os.nice(0)))
+
+saving = types.SimpleNamespace(load_model=lambda path, compile: Model())
+"""
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_an_export_stands_back_for_those_that_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: bool
+) -> None:
+    (tmp_path / "keras.py").write_text(KERAS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    exporter = KerasExporter("2.21.0", tmp_path / "cache", others_serve=lambda: beside)
+    made = exporter.export(model(tmp_path, "good"))
+    assert int((made / "nice").read_text()) == (19 if beside else os.nice(0))
 
 
 @pytest.mark.parametrize(

@@ -94,19 +94,15 @@ class StoreCache:
             lock.close()
 
     def make_room(self, needed: int, slot: Slot) -> None:
-        """Removes what was used longest ago until a slot of `needed` bytes fits, and
-        counts it as that large from now on; ModelLoadError if that can't be done."""
+        """Removes what was used longest ago until a slot of `needed` bytes fits, within the
+        limit and on the disk, and counts it as that large from now on; ModelLoadError if
+        that can't be done."""
         with _usable(self.folder):
             lock = FileLock.take(self.folder / ".room.lock", _FOREVER)
             try:
                 self._empty_trash()
                 held = [each for each in self._holdings() if each.folder != slot.folder]
-                total = self._evict(held, needed)
-                if self.limit and total + needed > self.limit:
-                    raise self._too_full(slot.location, needed, total)
-                free = shutil.disk_usage(self.folder).free + _bytes_below(slot.folder)
-                if needed > free:
-                    raise ModelLoadError(no_room(slot.location, self.folder))
+                self._make_room(needed, slot, held)
                 slot.note(reserved=needed)
             finally:
                 if lock is not None:
@@ -134,6 +130,25 @@ class StoreCache:
             raise ModelLoadError(f"{slot.name} can't be kept in {self.folder}: no lock")
         return Lease(folder, lock)
 
+    def _make_room(self, needed: int, slot: Slot, held: list[_Holding]) -> None:
+        # What it has of its room already.
+        own = _bytes_below(slot.folder)
+        on_disk = sum(each.on_disk for each in held)
+        total = sum(each.size for each in held)
+        if self.limit and needed > self.limit:
+            raise self._too_full(slot.location, needed, total)
+        if needed > self._free() + own + on_disk:
+            # Others have the disk: removing all that is here would be in vain.
+            raise ModelLoadError(no_room(slot.location, self.folder))
+        total = self._evict(held, needed, own)
+        if self.limit and total + needed > self.limit:
+            raise self._too_full(slot.location, needed, total)
+        if needed > self._free() + own:
+            raise ModelLoadError(no_room(slot.location, self.folder))
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self.folder).free
+
     def _too_full(self, location: str, needed: int, held: int) -> ModelLoadError:
         about = f"{shown(location)} needs {format_size(needed)} in the store cache {self.folder}"
         if needed > self.limit:
@@ -153,13 +168,12 @@ class StoreCache:
                     found.append(_holding(folder))
         return sorted(found, key=lambda each: each.used_at)
 
-    def _evict(self, held: list[_Holding], needed: int) -> int:
-        """Bytes that are left."""
+    def _evict(self, held: list[_Holding], needed: int, own: int) -> int:
+        """Bytes that are left. The limit may be more than the disk has."""
         total = sum(each.size for each in held)
-        if not self.limit or needed > self.limit:
-            return total
         for each in held:
-            if total + needed <= self.limit:
+            within = not self.limit or total + needed <= self.limit
+            if within and needed <= self._free() + own:
                 break
             if self._remove(each.folder):
                 _log.info("%s was removed from the store cache to make room", each.name)
@@ -266,6 +280,9 @@ class _Holding:
     folder: Path
     name: str
     size: int
+    """What it counts as: all of it, where some is still to come."""
+
+    on_disk: int
     used_at: float
 
 
@@ -281,10 +298,10 @@ def _holding(folder: Path) -> _Holding:
     size = values.get("reserved" if partial else "bytes")
     if not isinstance(size, int):
         size = 0
-    if partial or not size:
-        size = max(size, _bytes_below(folder))
+    on_disk = _bytes_below(folder) if partial or not size else size
     used = about if about.exists() else folder
-    return _Holding(folder, str(values.get("location", folder.name)), size, used.stat().st_mtime)
+    name = str(values.get("location", folder.name))
+    return _Holding(folder, name, max(size, on_disk), on_disk, used.stat().st_mtime)
 
 
 def _is_whole(folder: Path) -> bool:

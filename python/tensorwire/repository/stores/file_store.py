@@ -148,6 +148,7 @@ class ArchiveStore:
         self._file = _OneFile(location, _ARCHIVE)
         self._holding = Holding(location, cache)
         self._seen: tuple[str, list[ModelVersion]] = ("", [])
+        self._looking = FetchWatcher()
         self._setbacks = Setbacks()
 
     def versions(self) -> Sequence[ModelVersion]:
@@ -176,11 +177,15 @@ class ArchiveStore:
         """The cache may remove the archive's content once none of its versions is used."""
         self._holding.let_go((_ARCHIVE, version.stamp), version.number)
 
+    def close(self) -> None:
+        """Ends a look that downloads, for good: who wants another makes another store."""
+        self._looking.cancelled.set()
+
     def _hold_to_look(self, stamp: str) -> Path:
         self._setbacks.check(stamp)
-        watcher = FetchWatcher()
         try:
-            folder = self._holding.hold(self._wanted(stamp, watcher), _LOOKING, watcher)
+            wanted = self._wanted(stamp, self._looking)
+            folder = self._holding.hold(wanted, _LOOKING, self._looking)
         except ModelLoadError as error:
             self._setbacks.note(stamp, error)
             raise

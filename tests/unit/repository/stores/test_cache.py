@@ -167,6 +167,53 @@ def test_a_full_disk_is_told_before_it_is_full(
     )
 
 
+def a_disk_of(size: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose room goes to this folder alone."""
+    usage = shutil.disk_usage(folder)
+
+    def used(_path: Path) -> Any:
+        there = sum(file.stat().st_size for file in folder.rglob("*.pb"))
+        return usage._replace(free=max(0, size - there))
+
+    monkeypatch.setattr(shutil, "disk_usage", used)
+
+
+def three_used_in_turn(place: str, cache: StoreCache) -> dict[str, Path]:
+    """The last of them still is."""
+    folders = {}
+    for name in "abc":
+        source = open_store(a_model(place, name), cache)
+        folders[name] = fetch(source)
+        if name != "c":
+            release(source)
+        os.utime(folders[name].parent / "entry.json", (ord(name), ord(name)))
+    return folders
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 40, 35 * KIB])
+def test_a_disk_smaller_than_the_limit_holds_what_is_new(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    a_disk_of(35 * KIB, tmp_path, monkeypatch)
+    cache = StoreCache(tmp_path, limit)
+    folders = three_used_in_turn(place, cache)
+    fetch(open_store(a_model(place, "d"), cache))
+    assert [name for name, folder in folders.items() if folder.exists()] == ["b", "c"]
+
+
+@pytest.mark.parametrize(("size", "left"), [(26, ["c"]), (36, ["a", "b", "c"])])
+def test_a_disk_too_small_for_it(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, left: list[str]
+) -> None:
+    """Nothing goes for what would not even fit alone; and never what is in use."""
+    a_disk_of(35 * KIB, tmp_path, monkeypatch)
+    cache = StoreCache(tmp_path, 40 * KIB)
+    folders = three_used_in_turn(place, cache)
+    with pytest.raises(ModelLoadError, match="there is no space left for the store cache"):
+        fetch(open_store(a_model(place, "d", size * KIB), cache))
+    assert [name for name, folder in folders.items() if folder.exists()] == left
+
+
 FULL = """
 import resource, sys
 from pathlib import Path

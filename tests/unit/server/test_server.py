@@ -1,118 +1,17 @@
-import json
 import logging
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.server_doubles import RecordingCore, StoppingWatcher
 from tensorwire import server as server_module
 from tensorwire._core import NativeError
 from tensorwire.cli.announcement import announce
 from tensorwire.cli.serve import _whereabouts
 from tensorwire.errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
-from tensorwire.repository.reconciler import Reconciler
-from tensorwire.running import Watcher, run, serve
+from tensorwire.running import run, serve
 from tensorwire.server import Server
-
-
-class RecordingCore:
-    """An engine and a listener that write down what is done to them, in order."""
-
-    tensorflow_version = "2.21.0"
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.refuse: set[str] = set()
-        self.taken = False
-        self.slow_to_stop = False
-        self.hold: threading.Event | None = None
-        self.loading = threading.Event()
-        self.stopped = threading.Event()
-
-    # The engine.
-
-    def declare(self, name: str) -> None:
-        self.calls.append(f"declare {name}")
-
-    def load(self, name: str, version: int, path: str, options: str) -> None:
-        self.loading.set()
-        if self.hold is not None:
-            assert self.hold.wait(30)
-        if name in self.refuse:
-            raise NativeError("DATA_LOSS", f"{path} is corrupt", "")
-        self.calls.append(f"load {name} {version}")
-
-    def stop_warmups(self) -> None:
-        """There are none."""
-
-    def finish_logs(self, timeout: float) -> bool:
-        return True
-
-    def fail(self, name: str, version: int, code: str, message: str) -> None:
-        self.calls.append(f"fail {name} {version} {code}")
-
-    def start(self, name: str, version: int) -> None:
-        pass
-
-    def set_labels(self, name: str, labels: dict[str, int]) -> None:
-        self.calls.append(f"labels {name} {labels}")
-
-    def unload(self, name: str, version: int) -> bool:
-        return True
-
-    def forget(self, name: str, version: int) -> bool:
-        return True
-
-    def remove(self, name: str) -> bool:
-        self.calls.append(f"remove {name}")
-        return True
-
-    def status(self, name: str) -> list[tuple[int, str, str, str]]:
-        if f"load {name} 1" not in self.calls:
-            raise NativeError("NOT_FOUND", "none", "")
-        return [(1, "AVAILABLE", "OK", "")]
-
-    def signatures(self, name: str, version: int | None) -> tuple[int, list[Any]]:
-        return 1, [("serving_default", "", [("x", "x:0", 1, (-1,))], [], [])]
-
-    # The listener.
-
-    def listen(self, engine: object, options: str) -> "RecordingCore":
-        if self.taken:
-            raise NativeError("UNAVAILABLE", "cannot listen on 127.0.0.1:1: in use", "")
-        (listener,) = json.loads(options)["listeners"]
-        self.calls.append(f"listen {listener['port']}")
-        return self
-
-    @property
-    def ports(self) -> list[int]:
-        return [4321]
-
-    def next_command(self, timeout: float) -> None:
-        """Nobody changes the models."""
-        self.stopped.wait(timeout)
-
-    def stop(self, grace: float) -> bool:
-        self.stopped.set()
-        self.calls.append(f"stop {grace:g}")
-        return not self.slow_to_stop
-
-
-@pytest.fixture
-def core(monkeypatch: pytest.MonkeyPatch) -> RecordingCore:
-    made = RecordingCore()
-    monkeypatch.setattr(server_module, "open_engine", lambda config: made)
-    monkeypatch.setattr(server_module._core, "Server", made.listen)
-    return made
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> dict[str, Path]:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "saved_model.pb").touch()
-    return {name: tmp_path / name for name in ("a", "b")}
 
 
 def test_models_are_declared_before_it_listens_and_loaded_after(
@@ -217,19 +116,6 @@ def test_nothing_to_serve_is_an_error(core: RecordingCore, models: dict[str, Pat
         Server(models["a"], config=file).start()
 
 
-def test_stop_tells_whether_anything_was_cut_off(
-    core: RecordingCore, models: dict[str, Path]
-) -> None:
-    server = Server(models, grace="2s").start()
-    core.slow_to_stop = True
-    assert server.stop() is False
-    core.slow_to_stop = False
-    assert server.stop("500ms") is False
-    assert core.calls[-2:] == ["stop 2", "stop 0.5"]
-    with pytest.raises(ConfigError, match="grace can't be 'soon'"):
-        server.stop("soon")
-
-
 def test_before_it_is_started(core: RecordingCore, models: dict[str, Path]) -> None:
     server = Server(models)
     with pytest.raises(TensorWireError, match="no port yet"):
@@ -245,69 +131,6 @@ def test_before_it_is_started(core: RecordingCore, models: dict[str, Path]) -> N
 def test_it_is_started_once(core: RecordingCore, models: dict[str, Path]) -> None:
     with Server(models) as server, pytest.raises(TensorWireError, match="started before"):
         server.start()
-
-
-class StoppingWatcher(Watcher):
-    """Stops the server as soon as it listens, or as it is ready."""
-
-    def __init__(self, when: str) -> None:
-        self.seen: list[str] = []
-        self._when = when
-
-    def _see(self, what: str, server: Server) -> None:
-        self.seen.append(what)
-        if what == self._when:
-            server.stop()
-
-    def listening(self, server: Server) -> None:
-        self._see("listening", server)
-
-    def ready(self, server: Server) -> None:
-        self._see("ready", server)
-
-
-@pytest.mark.parametrize(
-    ("when", "seen"), [("listening", ["listening"]), ("ready", ["listening", "ready"])]
-)
-def test_run_lasts_until_it_is_stopped(
-    core: RecordingCore, models: dict[str, Path], when: str, seen: list[str]
-) -> None:
-    watcher = StoppingWatcher(when)
-    assert run(Server(models), watcher) is True
-    assert watcher.seen == seen
-
-
-def test_a_load_that_does_not_end_is_told(core: RecordingCore, models: dict[str, Path]) -> None:
-    core.hold = threading.Event()
-    server = Server(models, grace=0)
-    starting = threading.Thread(target=server.start)
-    starting.start()
-    assert core.loading.wait(30)
-    assert server.stop() is False
-    starting.join(30)
-    core.hold.set()
-
-
-def test_a_stop_while_the_models_begin_to_load(
-    core: RecordingCore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A model of a file is waited for.
-    file = tmp_path / "models.config"
-    entry = f'name: "m" base_path: "{tmp_path}/nowhere" model_platform: "tensorflow"'
-    file.write_text(f"model_config_list {{ config {{ {entry} }} }}")
-    server = Server(model_config_file=file, port=0, listen_when="loaded")
-    begin = Reconciler.start
-
-    def start(reconciler: Reconciler) -> Reconciler:
-        # As early as there is something to stop, but nobody knows of it.
-        server.stop(0)
-        return begin(reconciler)
-
-    monkeypatch.setattr(Reconciler, "start", start)
-    starting = threading.Thread(target=server.start, daemon=True)
-    starting.start()
-    starting.join(30)
-    assert not starting.is_alive()
 
 
 def test_settings_are_checked_when_it_is_made(models: dict[str, Path]) -> None:
