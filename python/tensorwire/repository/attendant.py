@@ -51,6 +51,8 @@ class LoadJob:
     source: Source
     offer: ModelVersion
     watcher: FetchWatcher
+    answers: int
+    """The version's `loads_asked`."""
 
 
 class Attendant:
@@ -156,8 +158,9 @@ class Attendant:
     def _begin_load(self, model: ManagedModel, version: ManagedVersion) -> None:
         if version.served is None:
             self._engine.start(model.name, version.number)
-        load = LoadJob(model, model.config, model.source, version.offer, FetchWatcher())
-        version.forced, version.watcher = False, load.watcher
+        asked = version.loads_asked
+        load = LoadJob(model, model.config, model.source, version.offer, FetchWatcher(), asked)
+        version.watcher = load.watcher
         if isinstance(load.source, LocalSource):
             # It is there, and is not to wait for what others download.
             self._fetched(version, load, Path(load.offer.location), 0.0)
@@ -211,6 +214,7 @@ class Attendant:
         if failure is None:
             before = None if version.uses(load.source, load.offer) else version.in_use
             version.served, version.source = load.offer, load.source
+            version.loads_answered = load.answers
             version.forget_failures()
             tell_loaded(name, version)
             if before is not None:
