@@ -48,7 +48,7 @@ class Engine:
     def declare(self, name: str) -> None:
         """Says that a model of this name is wanted; health waits for it."""
 
-    def load(self, name: str, version: int, path: str, options: str) -> None:
+    def load(self, name: str, version: int, path: str, options: str) -> Retired | None:
         """Loads a SavedModel directory and makes it available; blocks until then.
         `options` is JSON: batching {enabled, max_batch_size, batch_timeout_micros,
         max_enqueued_batches, num_batch_threads, allowed_batch_sizes (list),
@@ -60,10 +60,10 @@ class Engine:
         any), flush_interval, queue_records, queue_bytes, saved_model_tags}; seconds.
 
         A version of that number that is available answers until the new one takes its
-        place, all at once; the call returns when the old one is freed. On failure the old
-        one stays, else the version's state is END with the error, which is raised in any
-        case. Raises NativeError CANCELLED if the version was unloaded, removed or loaded
-        again meanwhile."""
+        place, all at once; it is answered, to be freed. On failure the old one stays, else
+        the version's state is END with the error, which is raised in any case. Raises
+        NativeError CANCELLED if the version was unloaded, removed or loaded again
+        meanwhile."""
 
     def start(self, name: str, version: int) -> None:
         """Says that a version is wanted and not loading yet: its state is START. Nothing if
@@ -127,6 +127,16 @@ class Engine:
     def predict_text(self, name: str | None, text: str) -> str:
         """As the text service answers it; name None: the only model there is.
         Raises NativeError where the service would set error_message."""
+
+@final
+class Retired:
+    """What no further request finds. If it is not freed, its last request frees it, and
+    pays for that."""
+
+    def free(self) -> None:
+        """Waits for its last request, and frees it. Nothing if it was freed.
+
+        Raises NativeError RESOURCE_EXHAUSTED if there is no thread for that now."""
 
 @final
 class Server:
@@ -403,6 +413,7 @@ __all__ = [
     "NativeError",
     "RecordReader",
     "Request",
+    "Retired",
     "Server",
     "build_info",
     "decode_predict_reply",

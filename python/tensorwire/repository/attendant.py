@@ -17,7 +17,7 @@ from tensorwire.units import format_duration
 
 from .crew import Crew
 from .event_loop import EventLoop
-from .loading import Failure, Loader, Look, look
+from .loading import Failure, Loader, Look, Retired, look
 from .local_source import LocalSource
 from .look_schedule import LookingCost, LookSchedule
 from .managed_model import Leaving, ManagedModel
@@ -184,10 +184,10 @@ class Attendant:
 
         def job() -> None:
             started = time.monotonic()
-            result: Failure | None = CANCELLED
+            result: Failure | Retired | None = CANCELLED
             if not load.watcher.cancelled.is_set():
                 result = self._loader.load(load.config, load.offer, path)
-            if result is not None and not is_used:
+            if isinstance(result, Failure) and not is_used:
                 # Before it may be fetched again: what that brings must stay.
                 self._release(load.config.name, (load.source, load.offer))
             in_all = seconds + time.monotonic() - started
@@ -203,7 +203,11 @@ class Attendant:
         return []
 
     def _loaded(
-        self, version: ManagedVersion, load: LoadJob, failure: Failure | None, seconds: float
+        self,
+        version: ManagedVersion,
+        load: LoadJob,
+        result: Failure | Retired | None,
+        seconds: float,
     ) -> list[str]:
         name = load.config.name
         if load.model.leaving is Leaving.DONE:
@@ -211,20 +215,18 @@ class Attendant:
             return []
         version.doing = Doing.NOTHING
         version.seconds = seconds
-        if failure is None:
+        if not isinstance(result, Failure):
             before = None if version.uses(load.source, load.offer) else version.in_use
             version.served, version.source = load.offer, load.source
             version.loads_answered = load.answers
             version.forget_failures()
             tell_loaded(name, version)
-            if before is not None:
-                # Not among the fetches: all of them may take hours.
-                self._crew.unload(lambda: self._release(name, before))
+            self._free(name, result, before)
         elif not load.watcher.cancelled.is_set():
-            self._failed(load, version, failure)
+            self._failed(load, version, result)
         elif version.served is None and not load.model.removed:
             # It may be shown as one that is to be loaded. (To unload it would take time.)
-            self._engine.fail(name, version.number, failure.code, failure.reason)
+            self._engine.fail(name, version.number, result.code, result.reason)
             self._engine.forget(name, version.number)
         return [name]
 
@@ -253,6 +255,25 @@ class Attendant:
         return OUTAGE_RETRY_SECONDS if version.may_pass else None
 
     # Unloading.
+
+    def _free(self, name: str, replaced: Retired | None, release: Release | None) -> None:
+        """Has what a load has replaced freed, and then its source told: some models read
+        their files when they are called."""
+
+        def job() -> None:
+            if replaced is not None:
+                self._insist(replaced.free)
+            if release is not None:
+                self._release(name, release)
+
+        if replaced is None and release is None:
+            return
+        try:
+            # Not among the loads and fetches: its last request, or all of them, may take hours.
+            self._crew.unload(job)
+        except RuntimeError:
+            # No further thread is to be had. One of those that load is there, and waits.
+            self._crew.load.run(job)
 
     def _begin_removal(self, model: ManagedModel) -> None:
         """Has the engine drop all of it at once: health must not wait for what is left."""
