@@ -82,9 +82,10 @@ class Engine:
         """Drops what is known of a version that has ended. False: there was none, or it has
         not ended."""
 
-    def remove(self, name: str) -> bool:
-        """Drops a model: there is none of this name from now on, and health does not wait
-        for it. Frees its versions as `unload` does. False: there was none."""
+    def remove(self, name: str, still_wanted: bool) -> Retired | None:
+        """Drops all that is known of a model, and answers it, to be freed; None: there was
+        none. `still_wanted`: another of this name is to come, and health goes on waiting for
+        it; else there is none of this name from now on."""
 
     def set_labels(self, name: str, labels: dict[str, int]) -> None:
         """Gives a model these labels of versions and no others, all at once. Versions that

@@ -6,12 +6,15 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from harness.predict import TIMEOUT_SECONDS, PredictionClient
 from harness.queueing import hold, while_held
+from harness.scrape import get
 from harness.server_process import ServerProcess, model_arguments
 from tensorwire.messages import message_type
 
+Status = health_pb2.HealthCheckResponse
 Story = Callable[..., tuple[ServerProcess, PredictionClient]]
 
 
@@ -38,6 +41,12 @@ def tell(channel: grpc.Channel, method: str, **fields: Any) -> Any:
     return call(request, timeout=TIMEOUT_SECONDS)
 
 
+def status(channel: grpc.Channel, service: str = "") -> int:
+    request = health_pb2.HealthCheckRequest(service=service)
+    stub = health_pb2_grpc.HealthStub(channel)
+    return stub.Check(request, timeout=TIMEOUT_SECONDS).status
+
+
 def config(models: Path, name: str) -> dict[str, str]:
     folder = str(models / name)
     return {"name": name, "base_path": folder, "model_platform": "tensorflow"}
@@ -59,4 +68,23 @@ def test_a_model_that_is_replaced_holds_up_no_load(serve: Story, models: Path) -
     tell(channel, "UnloadModel", name="sleep")
     assert all(call.done() for call in holding)
     assert not any(call.exception() for call in holding)
+    process.stop()
+
+
+def test_health_waits_for_a_model_that_is_added_again_before_it_is_gone(
+    serve: Story, models: Path
+) -> None:
+    process, client = serve("half_plus_two")
+    channel = process.channel()
+
+    holding = hold(process, client, 3000)
+    tell(channel, "UnloadModel", name="sleep", no_wait=True)
+    assert get(process.port, "/readyz").status == 200
+    tell(channel, "LoadModel", config=config(models, "sleep"), no_wait=True)
+    assert get(process.port, "/readyz").status == 503
+    assert status(channel, "sleep") == status(channel) == Status.NOT_SERVING
+    assert not any(call.done() for call in holding)
+    process.wait_serving()
+    assert status(channel, "sleep") == Status.SERVING
+    assert all(call.done() and not call.exception() for call in holding)
     process.stop()

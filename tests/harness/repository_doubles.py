@@ -37,16 +37,21 @@ class RecordingEngine:
         self.labels: dict[str, dict[str, int]] = {}
         self.errors: dict[tuple[str, int], str] = {}
         self.refuse: set[str] = set()
+        self.declared: set[str] = set()
+        """The models that health waits for."""
+
         self.freed: list[str] = []
         """What was freed in other ways than by a call to this."""
 
     def declare(self, name: str) -> None:
         self.calls.append(f"declare {name}")
+        self.declared.add(name)
 
     def start(self, name: str, version: int) -> None:
         self.calls.append(f"start {name} {version}")
 
     def load(self, name: str, version: int, path: str, options: str) -> RecordedRetired | None:
+        self.declared.add(name)
         if path in self.refuse:
             raise NativeError("DATA_LOSS", f"{path} is corrupt", "")
         self.calls.append(f"load {name} {version}")
@@ -71,9 +76,13 @@ class RecordingEngine:
         self.calls.append(f"forget {name} {version}")
         return True
 
-    def remove(self, name: str) -> bool:
-        self.calls.append(f"remove {name}")
-        return self.available.pop(name, None) is not None
+    def remove(self, name: str, still_wanted: bool) -> RecordedRetired | None:
+        self.calls.append(f"remove {name}" + " but for its name" * still_wanted)
+        self.available.pop(name, None)
+        was_known = name in self.declared
+        if not still_wanted:
+            self.declared.discard(name)
+        return RecordedRetired(name, self.freed) if was_known else None
 
     def taken(self) -> list[str]:
         """What it was told since this was last asked, but for START."""

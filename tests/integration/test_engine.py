@@ -67,8 +67,10 @@ def test_a_version_through_its_states(engine: _core.Engine, load: Load) -> None:
     assert states(engine, "m") == [(2, "END"), (1, "END")]
     assert engine.forget("m", 1) is True
     assert states(engine, "m") == [(2, "END")]
-    assert engine.remove("m") is True
-    assert engine.remove("m") is False
+    removed = engine.remove("m", False)
+    assert removed is not None
+    removed.free()
+    assert engine.remove("m", False) is None
     assert engine.models() == []
     assert refused(lambda: engine.status("m")) == "NOT_FOUND"
 

@@ -162,9 +162,9 @@ impl Engine {
         Ok(self.registry()?.forget(name, version))
     }
 
-    fn remove(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
-        let registry = self.registry()?;
-        free(py, || registry.remove(name)).map_err(serve_error)
+    fn remove(&self, name: &str, still_wanted: bool) -> PyResult<Option<Retired>> {
+        let removed = self.registry()?.remove(name, still_wanted);
+        Ok(removed.map(Retired::new))
     }
 
     fn set_labels(&self, name: &str, labels: BTreeMap<String, i64>) -> PyResult<()> {

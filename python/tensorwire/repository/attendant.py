@@ -275,31 +275,44 @@ class Attendant:
             # No further thread is to be had. One of those that load is there, and waits.
             self._crew.load.run(job)
 
+    def drop(self, model: ManagedModel) -> None:
+        """Has the engine drop what it has of a model's name at once. Only its successor, if
+        there is one, is what health waits for, and not what is left of it."""
+        dropped = self._engine.remove(model.name, model.successor is not None)
+        if dropped is not None:
+            model.retired.append(dropped)
+
     def _begin_removal(self, model: ManagedModel) -> None:
-        """Has the engine drop all of it at once: health must not wait for what is left."""
+        """Has all of it dropped, and frees it in a thread that has time for that."""
         waits = model.leaving is Leaving.HELD_UP and model.is_in_engine
         if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
             return
         # One that is being unloaded is released by who does that.
         there = [each for each in model.versions.values() if each.doing is not Doing.UNLOADING]
         released = [each.in_use for each in there]
+        # A load or unload under way may yet find the name, and leave something there.
+        is_last = not model.is_in_engine
+        # Now it does not come back, even if there is no thread to free it.
+        model.leaving = Leaving.HELD_UP
+        self.drop(model)
+        retired = model.retired
 
         def job() -> None:
-            self._insist(lambda: self._engine.remove(model.name))
+            for dropped in retired:
+                self._insist(dropped.free)
             for each in filter(None, released):
                 self._release(model.name, each)
-            self._loop.post(lambda: self._removed(model))
+            self._loop.post(lambda: self._removed(model, is_last=is_last))
 
         self._crew.unload(job)
-        model.leaving = Leaving.UNDER_WAY
+        model.leaving, model.retired = Leaving.UNDER_WAY, []
         self._looking.note(model.name, 0.0)
         for version in there:
             version.served = None
 
-    def _removed(self, model: ManagedModel) -> list[str]:
-        # A load that began or ended after the engine was told has made a new entry there.
-        is_left = model.is_in_engine or any(each.served for each in model.versions.values())
-        model.leaving = Leaving.HELD_UP if is_left else Leaving.DONE
+    def _removed(self, model: ManagedModel, *, is_last: bool) -> list[str]:
+        is_done = is_last and not model.is_in_engine and not model.retired
+        model.leaving = Leaving.DONE if is_done else Leaving.HELD_UP
         if model.leaving is Leaving.DONE:
             tell_removed(model.name)
         return [model.name]

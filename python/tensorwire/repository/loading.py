@@ -52,9 +52,9 @@ class LoadingEngine(Protocol):
     def forget(self, name: str, version: int) -> bool:
         """Drops the entry of a version that has ended."""
 
-    def remove(self, name: str) -> bool:
-        """Drops a model at once, so that health waits for it no more, and frees its
-        versions after their last requests."""
+    def remove(self, name: str, still_wanted: bool) -> Retired | None:
+        """Drops a model at once, and answers what is to be freed of it. Health waits for it no
+        more, or for the next one of its name if that is `still_wanted`."""
 
 
 VersionOptions = Callable[[ModelConfig, Path], str]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .labels import LabelMoves, move_labels
+from .loading import Retired
 from .look_schedule import LookSchedule
 from .managed_version import Doing, ManagedVersion, same_content
 from .model_config import ModelConfig
@@ -56,7 +57,10 @@ class ManagedModel:
 
         self.leaving = Leaving.NOT_BEGUN
         self.successor: Callable[[], None] | None = None
-        """Takes the name once this model is gone."""
+        """Takes the name once this model is gone. Health waits for it already."""
+
+        self.retired: list[Retired] = []
+        """What the engine has dropped of it, and nobody frees yet."""
 
         self.versions: dict[int, ManagedVersion] = {}
         self.labels = LabelMoves()

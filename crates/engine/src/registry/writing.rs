@@ -112,16 +112,20 @@ impl Registry {
             .unwrap_or_default()
     }
 
-    /// Forgets a model: from now on there is none of this name. Waits for the last requests
-    /// of its versions and for loads under way, and frees them, in the calling thread.
-    /// `false`: there was none.
-    pub fn remove(&self, name: &str) -> bool {
-        let removed = self.change(|models| models.remove(name).map(|entry| entry.retire()));
-        let Some(retired) = removed else {
-            return false;
-        };
-        retired.told().free();
-        true
+    /// Forgets all that is known of a model; what there was of it, for the caller to free:
+    /// that waits for its last requests, and for loads under way. `None`: there was none.
+    ///
+    /// `still_wanted`: another of this name is to come, as [`Self::declare`] says, and health
+    /// goes on waiting for it. Else there is none of this name from now on.
+    pub fn remove(&self, name: &str, still_wanted: bool) -> Option<Retired> {
+        let removed = self.change(|models| {
+            let entry = models.remove(name)?;
+            if still_wanted {
+                models.insert(name.into(), Arc::default());
+            }
+            Some(entry.retire())
+        });
+        removed.map(Retired::told)
     }
 
     /// Changes a model, which is made if there is none.

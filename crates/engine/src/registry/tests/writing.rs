@@ -198,7 +198,7 @@ fn who_takes_a_version_away_waits_for_what_it_had_replaced() {
         assert!(registry.unload("m", 1));
     });
     taken_away_after_it_replaced(|registry| {
-        assert!(registry.remove("m"));
+        registry.remove("m", false).unwrap().free();
     });
 }
 
@@ -256,7 +256,7 @@ fn a_version_that_is_unloaded_while_it_loads_never_answers() {
 #[test]
 fn a_model_that_is_removed_while_it_loads_does_not_come_back() {
     let registry = taken_away_while_loading(|registry| {
-        assert!(registry.remove("m"));
+        registry.remove("m", false).unwrap().free();
     });
     assert_eq!(registry.is_available("m"), None);
 }
@@ -280,16 +280,46 @@ fn a_removed_model_is_not_waited_for_and_is_freed() {
     registry.load("m", 1, || Ok(model(1, &dropped))).unwrap();
     registry.declare("n");
     assert!(!registry.all_available());
-    assert!(registry.remove("n"));
+    registry.remove("n", false).unwrap().free();
     assert!(registry.all_available());
-    assert!(!registry.remove("n"));
-    assert!(registry.remove("m"));
+    assert!(registry.remove("n", false).is_none());
+    registry.remove("m", false).unwrap().free();
     assert!(dropped.load(Ordering::SeqCst));
     assert!(registry.names().is_empty());
     assert_eq!(
         refusal(&registry, "m", Version::Latest).1,
         "Servable not found for request: Latest(m)"
     );
+}
+
+#[test]
+fn a_model_is_waited_for_again_while_the_one_before_it_leaves() {
+    let registry = with_versions(&[]);
+    let dropped = Arc::new(AtomicBool::new(false));
+    registry.load("m", 1, || Ok(model(1, &dropped))).unwrap();
+    let request = registry.find(select("m", Version::Latest)).unwrap();
+    let leaving = registry.remove("m", false).unwrap();
+    assert!(request.is_retired());
+    assert_eq!(registry.is_available("m"), None);
+    registry.declare("m");
+    assert_eq!(registry.is_available("m"), Some(false));
+    drop(request);
+    leaving.free();
+    assert!(dropped.load(Ordering::SeqCst));
+    assert_eq!(registry.is_available("m"), Some(false));
+    assert_eq!(states(&registry, "m"), []);
+}
+
+#[test]
+fn a_model_that_is_emptied_is_waited_for_all_the_time() {
+    let registry = with_versions(&[1]);
+    let mut changes = registry.subscribe();
+    changes.mark_unchanged();
+    registry.remove("m", true).unwrap().free();
+    assert!(changes.has_changed().unwrap());
+    assert_eq!(registry.is_available("m"), Some(false));
+    assert!(registry.remove("n", true).is_none());
+    assert_eq!(registry.is_available("n"), None);
 }
 
 #[test]
