@@ -97,6 +97,20 @@ def test_where_no_thread_is_to_be_had_one_that_loads_frees_what_is_replaced(
     assert (bench.engine.freed, source.released) == (["m 1"], [1])
 
 
+def test_a_reload_takes_what_came_after_the_look_that_was_under_way(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    bench.now += 1.0
+    bench.reconciler.step()
+    change = bench.reconciler.reload("m")
+    bench.reconciler.step()
+    bench.look.do_all()
+    source.offer(1, 2)
+    bench.settle()
+    assert change.complete
+    assert bench.served() == [2]
+
+
 def test_that_can_be_switched_off() -> None:
     bench = Bench(reload_changed=False)
     source = ScriptedSource(1)
