@@ -48,7 +48,7 @@ class Engine:
     def declare(self, name: str) -> None:
         """Says that a model of this name is wanted; health waits for it."""
 
-    def load(self, name: str, version: int, path: str, options: str) -> None:
+    def load(self, name: str, version: int, path: str, options: str) -> Retired | None:
         """Loads a SavedModel directory and makes it available; blocks until then.
         `options` is JSON: batching {enabled, max_batch_size, batch_timeout_micros,
         max_enqueued_batches, num_batch_threads, allowed_batch_sizes (list),
@@ -60,10 +60,10 @@ class Engine:
         any), flush_interval, queue_records, queue_bytes, saved_model_tags}; seconds.
 
         A version of that number that is available answers until the new one takes its
-        place, all at once; the call returns when the old one is freed. On failure the old
-        one stays, else the version's state is END with the error, which is raised in any
-        case. Raises NativeError CANCELLED if the version was unloaded, removed or loaded
-        again meanwhile."""
+        place, all at once; it is answered, to be freed. On failure the old one stays, else
+        the version's state is END with the error, which is raised in any case. Raises
+        NativeError CANCELLED if the version was unloaded, removed or loaded again
+        meanwhile."""
 
     def start(self, name: str, version: int) -> None:
         """Says that a version is wanted and not loading yet: its state is START. Nothing if
@@ -82,9 +82,10 @@ class Engine:
         """Drops what is known of a version that has ended. False: there was none, or it has
         not ended."""
 
-    def remove(self, name: str) -> bool:
-        """Drops a model: there is none of this name from now on, and health does not wait
-        for it. Frees its versions as `unload` does. False: there was none."""
+    def remove(self, name: str, still_wanted: bool) -> Retired | None:
+        """Drops all that is known of a model, and answers it, to be freed; None: there was
+        none. `still_wanted`: another of this name is to come, and health goes on waiting for
+        it; else there is none of this name from now on."""
 
     def set_labels(self, name: str, labels: dict[str, int]) -> None:
         """Gives a model these labels of versions and no others, all at once. Versions that
@@ -127,6 +128,16 @@ class Engine:
     def predict_text(self, name: str | None, text: str) -> str:
         """As the text service answers it; name None: the only model there is.
         Raises NativeError where the service would set error_message."""
+
+@final
+class Retired:
+    """What no further request finds. If it is not freed, its last request frees it, and
+    pays for that."""
+
+    def free(self) -> None:
+        """Waits for its last request, and frees it. Nothing if it was freed.
+
+        Raises NativeError RESOURCE_EXHAUSTED if there is no thread for that now."""
 
 @final
 class Server:
@@ -403,6 +414,7 @@ __all__ = [
     "NativeError",
     "RecordReader",
     "Request",
+    "Retired",
     "Server",
     "build_info",
     "decode_predict_reply",

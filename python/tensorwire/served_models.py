@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import _core
-from .errors import ModelLoadError, NotFoundError
+from .errors import ModelLoadError, NotFoundError, UnavailableError
 from .repository.change import Change
 from .repository.model_config import ModelConfig
 from .repository.naming import Models, OneModel, name_models
@@ -41,7 +41,8 @@ class ServedModels:
         long as it takes).
 
         Raises ConfigError for what can't be, ModelLoadError if a version can't be loaded;
-        the model is kept then, and tried again, unless it is removed.
+        the model is kept then, and tried again, unless it is removed. As every change, this
+        raises UnavailableError if the server is stopped before it is done.
         """
         (named,) = name_models({name: model})
         change = self._repository.put(dataclasses.replace(named, **config))
@@ -61,8 +62,7 @@ class ServedModels:
         seconds (None: as long as it takes). NotFoundError if there is none of this name."""
         change = self._repository.remove(name)
         change.wait(timeout)
-        if change.refused is not None:
-            raise change.refused
+        _raise_failures(change)
 
     def set_labels(self, name: str, labels: Mapping[str, int]) -> None:
         """Gives a model these labels of versions and no others. A label moves when the
@@ -114,3 +114,5 @@ def _raise_failures(change: Change) -> None:
         raise ModelLoadError("; ".join(reasons), model=change.failures[0].model.name)
     if change.labels:
         raise change.labels[0]
+    if change.given_up:
+        raise UnavailableError("the server was stopped before it was done")

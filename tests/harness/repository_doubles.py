@@ -17,6 +17,16 @@ from tensorwire.repository.source import FetchWatcher, ModelVersion, Source
 Job = Callable[[], None]
 
 
+class RecordedRetired:
+    """Writes down that it was freed."""
+
+    def __init__(self, name: str, freed: list[str]) -> None:
+        self._name, self._freed = name, freed
+
+    def free(self) -> None:
+        self._freed.append(self._name)
+
+
 class RecordingEngine:
     """Writes down what it is told, and keeps what would answer; refuses what it is told to."""
 
@@ -27,19 +37,28 @@ class RecordingEngine:
         self.labels: dict[str, dict[str, int]] = {}
         self.errors: dict[tuple[str, int], str] = {}
         self.refuse: set[str] = set()
+        self.declared: set[str] = set()
+        """The models that health waits for."""
+
+        self.freed: list[str] = []
+        """What was freed in other ways than by a call to this."""
 
     def declare(self, name: str) -> None:
         self.calls.append(f"declare {name}")
+        self.declared.add(name)
 
     def start(self, name: str, version: int) -> None:
         self.calls.append(f"start {name} {version}")
 
-    def load(self, name: str, version: int, path: str, options: str) -> None:
+    def load(self, name: str, version: int, path: str, options: str) -> RecordedRetired | None:
+        self.declared.add(name)
         if path in self.refuse:
             raise NativeError("DATA_LOSS", f"{path} is corrupt", "")
         self.calls.append(f"load {name} {version}")
-        self.available.setdefault(name, {})[version] = path
+        there = self.available.setdefault(name, {})
+        before, there[version] = there.get(version), path
         self.options.append(options)
+        return None if before is None else RecordedRetired(f"{name} {version}", self.freed)
 
     def unload(self, name: str, version: int) -> bool:
         self.calls.append(f"unload {name} {version}")
@@ -57,9 +76,13 @@ class RecordingEngine:
         self.calls.append(f"forget {name} {version}")
         return True
 
-    def remove(self, name: str) -> bool:
-        self.calls.append(f"remove {name}")
-        return self.available.pop(name, None) is not None
+    def remove(self, name: str, still_wanted: bool) -> RecordedRetired | None:
+        self.calls.append(f"remove {name}" + " but for its name" * still_wanted)
+        self.available.pop(name, None)
+        was_known = name in self.declared
+        if not still_wanted:
+            self.declared.discard(name)
+        return RecordedRetired(name, self.freed) if was_known else None
 
     def taken(self) -> list[str]:
         """What it was told since this was last asked, but for START."""
@@ -154,7 +177,7 @@ class Bench:
         """What is at some URLs."""
         self.look, self.fetch = PatientWorkers(), PatientWorkers()
         self.load, self.unload = PatientWorkers(), PatientWorkers()
-        crew = Crew(self.look, self.fetch, self.load, self.unload.run)  # type: ignore[arg-type]
+        crew = Crew(self.look, self.fetch, self.load, self._unload)  # type: ignore[arg-type]
         self.reconciler = Reconciler(
             self.engine,
             self.exporter,
@@ -164,6 +187,10 @@ class Bench:
             crew=crew,
             open_source=lambda config: self.sources.get(config.base_path) or config.open(),
         )
+
+    def _unload(self, job: Job) -> None:
+        # Not its method of now: a test may exchange it.
+        self.unload.run(job)
 
     def settle(self, *but: PatientWorkers) -> None:
         """Does all there is to do now, but for the jobs of some."""

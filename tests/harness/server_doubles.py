@@ -57,9 +57,8 @@ class RecordingCore:
     def forget(self, name: str, version: int) -> bool:
         return True
 
-    def remove(self, name: str) -> bool:
+    def remove(self, name: str, still_wanted: bool) -> None:
         self.calls.append(f"remove {name}")
-        return True
 
     def status(self, name: str) -> list[tuple[int, str, str, str]]:
         if f"load {name} 1" not in self.calls:

@@ -14,7 +14,7 @@ from tensorwire import _core
 from tensorwire.config import load_config
 from tensorwire.model import open_engine
 
-Load = Callable[..., None]
+Load = Callable[..., _core.Retired | None]
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def engine(tmp_path: Path) -> Iterator[_core.Engine]:
 def load(engine: _core.Engine, models: Path) -> Load:
     config = load_config({}, {})
 
-    def load(name: str, version: int, folder: str = "half_plus_two/1") -> None:
+    def load(name: str, version: int, folder: str = "half_plus_two/1") -> _core.Retired | None:
         path = models / folder
         options = config.version_options(name, path)
-        engine.load(name, version, str(path), options)
+        return engine.load(name, version, str(path), options)
 
     return load
 
@@ -67,8 +67,10 @@ def test_a_version_through_its_states(engine: _core.Engine, load: Load) -> None:
     assert states(engine, "m") == [(2, "END"), (1, "END")]
     assert engine.forget("m", 1) is True
     assert states(engine, "m") == [(2, "END")]
-    assert engine.remove("m") is True
-    assert engine.remove("m") is False
+    removed = engine.remove("m", False)
+    assert removed is not None
+    removed.free()
+    assert engine.remove("m", False) is None
     assert engine.models() == []
     assert refused(lambda: engine.status("m")) == "NOT_FOUND"
 
@@ -76,15 +78,18 @@ def test_a_version_through_its_states(engine: _core.Engine, load: Load) -> None:
 def test_a_version_is_replaced_only_by_one_that_works(
     engine: _core.Engine, load: Load, models: Path
 ) -> None:
-    load("m", 1)
+    assert load("m", 1) is None
     assert predict(engine, "m", 1) == (1, 4.0)
     assert refused(lambda: load("m", 1, "corrupt/1")) == "DATA_LOSS"
     assert states(engine, "m") == [(1, "AVAILABLE")]
     assert predict(engine, "m", 1) == (1, 4.0)
     engine.fail("m", 1, "NOT_FOUND", "gone")
     assert states(engine, "m") == [(1, "AVAILABLE")]
-    load("m", 1, "half_plus_two/2")
+    replaced = load("m", 1, "half_plus_two/2")
     assert predict(engine, "m", 1) == (1, 5.0)
+    assert replaced is not None
+    for _ in range(2):
+        replaced.free()
 
 
 def test_labels_are_set_all_at_once(engine: _core.Engine, load: Load) -> None:

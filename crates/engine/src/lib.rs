@@ -13,7 +13,7 @@ mod engine;
 pub use engine::Engine;
 
 mod registry;
-pub use registry::{ModelSelector, Registry, State, Version, VersionStatus};
+pub use registry::{Loaded, ModelSelector, Registry, Retired, State, Version, VersionStatus};
 
 mod signature;
 pub use signature::{

@@ -130,7 +130,7 @@ fn an_unload_waits_for_the_batches_in_flight() {
         leave,
     } = gated(Batching::default());
     let served = Arc::into_inner(model.served).unwrap();
-    let served = registry.load("m", 1, || Ok(served)).unwrap();
+    let served = registry.load("m", 1, || Ok(served)).unwrap().model;
     let call = |served: &Arc<ServedModel>| {
         let inputs = vec![rows_of_two(1, 1)];
         let outputs = Outputs::from_elem(0, 1);

@@ -26,6 +26,7 @@ use crate::loading::{Loads, run_aside};
 use crate::measure::{Meter, Subject, cost_tuples};
 use crate::model_files::file_bytes;
 use crate::of_this_process::OfThisProcess;
+use crate::retired::{Retired, free};
 use crate::signatures::signature_tuples;
 use crate::tensors::{NamedTensors, OwnedTensor, tensors_from_python, tensors_into_python};
 use crate::warm_up::warmed_up;
@@ -91,7 +92,7 @@ impl Engine {
         version: i64,
         path: PathBuf,
         options: &str,
-    ) -> PyResult<()> {
+    ) -> PyResult<Option<Retired>> {
         let LoadOptions {
             model,
             tags,
@@ -100,7 +101,6 @@ impl Engine {
         } = LoadOptions::from_json(options)?;
         let engine = self.models().map_err(serve_error)?;
         let registry = &engine.registry;
-        let replaces = self.find(name, Some(version)).is_ok();
         let unmeasured = OnceLock::new();
         let activity = registry.activity();
         let load = || {
@@ -134,16 +134,17 @@ impl Engine {
         let others_serve = registry.any_available() && !self.session.has_own_threads();
         let loaded = exit_gate::detach(py, || {
             let loaded = run_aside(others_serve, load_and_measure).flatten();
-            if replaces || loaded.is_err() {
+            if loaded.is_err() {
                 give_memory_back();
             }
             loaded
         })
         .map_err(serve_error)?;
         if let Some(subject) = unmeasured.into_inner() {
-            self.later().map_err(serve_error)?.push(&loaded, subject);
+            let later = self.later().map_err(serve_error)?;
+            later.push(&loaded.model, subject);
         }
-        Ok(())
+        Ok(loaded.replaced.map(Retired::new))
     }
 
     fn fail(&self, name: &str, version: i64, code: &str, message: String) -> PyResult<()> {
@@ -154,16 +155,16 @@ impl Engine {
 
     fn unload(&self, py: Python<'_>, name: &str, version: i64) -> PyResult<bool> {
         let registry = self.registry()?;
-        free(py, || registry.unload(name, version))
+        free(py, || registry.unload(name, version)).map_err(serve_error)
     }
 
     fn forget(&self, name: &str, version: i64) -> PyResult<bool> {
         Ok(self.registry()?.forget(name, version))
     }
 
-    fn remove(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
-        let registry = self.registry()?;
-        free(py, || registry.remove(name))
+    fn remove(&self, name: &str, still_wanted: bool) -> PyResult<Option<Retired>> {
+        let removed = self.registry()?.remove(name, still_wanted);
+        Ok(removed.map(Retired::new))
     }
 
     fn set_labels(&self, name: &str, labels: BTreeMap<String, i64>) -> PyResult<()> {
@@ -342,18 +343,6 @@ impl Engine {
             .registry
             .find(ModelSelector { name, version })
     }
-}
-
-/// Frees what `unload` takes out of service, and has the memory given back; what it says.
-fn free(py: Python<'_>, unload: impl FnOnce() -> bool + Send) -> PyResult<bool> {
-    exit_gate::detach(py, || {
-        let freed = run_aside(true, unload)?;
-        if freed {
-            give_memory_back();
-        }
-        Ok(freed)
-    })
-    .map_err(serve_error)
 }
 
 /// Runs in the calling thread; the outputs with their names.

@@ -29,6 +29,8 @@ mod model_files;
 
 mod loading;
 
+mod retired;
+
 mod engine;
 
 mod server;
@@ -51,6 +53,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
     // What serves.
     module.add_class::<engine::Engine>()?;
+    module.add_class::<retired::Retired>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<control::Command>()?;
 

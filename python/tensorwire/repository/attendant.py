@@ -19,7 +19,7 @@ from tensorwire.units import format_duration
 
 from .crew import Crew
 from .event_loop import EventLoop
-from .loading import Failure, Loader, Look, look
+from .loading import Failure, Loader, Look, Retired, look
 from .local_source import LocalSource
 from .look_schedule import LookingCost, LookSchedule
 from .managed_model import Leaving, ManagedModel
@@ -53,6 +53,8 @@ class LoadJob:
     source: Source
     offer: ModelVersion
     watcher: FetchWatcher
+    answers: int
+    """The version's `loads_asked`."""
 
 
 class Attendant:
@@ -178,8 +180,9 @@ class Attendant:
     def _begin_load(self, model: ManagedModel, version: ManagedVersion) -> None:
         if version.served is None:
             self._engine.start(model.name, version.number)
-        load = LoadJob(model, model.config, model.source, version.offer, FetchWatcher())
-        version.forced, version.watcher = False, load.watcher
+        asked = version.loads_asked
+        load = LoadJob(model, model.config, model.source, version.offer, FetchWatcher(), asked)
+        version.watcher = load.watcher
         if isinstance(load.source, LocalSource):
             # It is there, and is not to wait for what others download.
             self._fetched(version, load, Path(load.offer.location), 0.0)
@@ -203,10 +206,10 @@ class Attendant:
 
         def job() -> None:
             started = time.monotonic()
-            result: Failure | None = CANCELLED
+            result: Failure | Retired | None = CANCELLED
             if not load.watcher.cancelled.is_set():
                 result = self._loader.load(load.config, load.offer, path)
-            if result is not None and not is_used:
+            if isinstance(result, Failure) and not is_used:
                 # Before it may be fetched again: what that brings must stay.
                 self._release(load.config.name, (load.source, load.offer))
             in_all = seconds + time.monotonic() - started
@@ -222,7 +225,11 @@ class Attendant:
         return []
 
     def _loaded(
-        self, version: ManagedVersion, load: LoadJob, failure: Failure | None, seconds: float
+        self,
+        version: ManagedVersion,
+        load: LoadJob,
+        result: Failure | Retired | None,
+        seconds: float,
     ) -> list[str]:
         name = load.config.name
         if load.model.leaving is Leaving.DONE:
@@ -230,19 +237,18 @@ class Attendant:
             return []
         version.doing = Doing.NOTHING
         version.seconds = seconds
-        if failure is None:
+        if not isinstance(result, Failure):
             before = None if version.uses(load.source, load.offer) else version.in_use
             version.served, version.source = load.offer, load.source
+            version.loads_answered = load.answers
             version.forget_failures()
             tell_loaded(name, version)
-            if before is not None:
-                # Not among the fetches: all of them may take hours.
-                self._crew.unload(lambda: self._release(name, before))
+            self._free(name, result, before)
         elif not load.watcher.cancelled.is_set():
-            self._failed(load, version, failure)
+            self._failed(load, version, result)
         elif version.served is None and not load.model.removed:
             # It may be shown as one that is to be loaded. (To unload it would take time.)
-            self._engine.fail(name, version.number, failure.code, failure.reason)
+            self._engine.fail(name, version.number, result.code, result.reason)
             self._engine.forget(name, version.number)
         return [name]
 
@@ -272,31 +278,63 @@ class Attendant:
 
     # Unloading.
 
+    def _free(self, name: str, replaced: Retired | None, release: Release | None) -> None:
+        """Has what a load has replaced freed, and then its source told: some models read
+        their files when they are called."""
+
+        def job() -> None:
+            if replaced is not None:
+                self._insist(replaced.free)
+            if release is not None:
+                self._release(name, release)
+
+        if replaced is None and release is None:
+            return
+        try:
+            # Not among the loads and fetches: its last request, or all of them, may take hours.
+            self._crew.unload(job)
+        except RuntimeError:
+            # No further thread is to be had. One of those that load is there, and waits.
+            self._crew.load.run(job)
+
+    def drop(self, model: ManagedModel) -> None:
+        """Has the engine drop what it has of a model's name at once. Only its successor, if
+        there is one, is what health waits for, and not what is left of it."""
+        dropped = self._engine.remove(model.name, model.successor is not None)
+        if dropped is not None:
+            model.retired.append(dropped)
+
     def _begin_removal(self, model: ManagedModel) -> None:
-        """Has the engine drop all of it at once: health must not wait for what is left."""
+        """Has all of it dropped, and frees it in a thread that has time for that."""
         waits = model.leaving is Leaving.HELD_UP and model.is_in_engine
         if waits or model.leaving in (Leaving.UNDER_WAY, Leaving.DONE):
             return
         # One that is being unloaded is released by who does that.
         there = [each for each in model.versions.values() if each.doing is not Doing.UNLOADING]
         released = [each.in_use for each in there]
+        # A load or unload under way may yet find the name, and leave something there.
+        is_last = not model.is_in_engine
+        # Now it does not come back, even if there is no thread to free it.
+        model.leaving = Leaving.HELD_UP
+        self.drop(model)
+        retired = model.retired
 
         def job() -> None:
-            self._insist(lambda: self._engine.remove(model.name))
+            for dropped in retired:
+                self._insist(dropped.free)
             for each in filter(None, released):
                 self._release(model.name, each)
-            self._loop.post(lambda: self._removed(model))
+            self._loop.post(lambda: self._removed(model, is_last=is_last))
 
         self._crew.unload(job)
-        model.leaving = Leaving.UNDER_WAY
+        model.leaving, model.retired = Leaving.UNDER_WAY, []
         self._looking.note(model.name, 0.0)
         for version in there:
             version.served = None
 
-    def _removed(self, model: ManagedModel) -> list[str]:
-        # A load that began or ended after the engine was told has made a new entry there.
-        is_left = model.is_in_engine or any(each.served for each in model.versions.values())
-        model.leaving = Leaving.HELD_UP if is_left else Leaving.DONE
+    def _removed(self, model: ManagedModel, *, is_last: bool) -> list[str]:
+        is_done = is_last and not model.is_in_engine and not model.retired
+        model.leaving = Leaving.DONE if is_done else Leaving.HELD_UP
         if model.leaving is Leaving.DONE:
             tell_removed(model.name)
         return [model.name]

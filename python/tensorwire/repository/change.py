@@ -42,6 +42,9 @@ class Change:
     complete: bool = False
     """It came to its end; False after `wait`: the server was stopped, or time was up."""
 
+    given_up: bool = False
+    """The server was stopped before it came to its end."""
+
     begun: bool = False
     """The reconciler has taken it up."""
 
@@ -99,6 +102,7 @@ class Change:
 
     def give_up(self) -> None:
         """Wakes whoever waits: the server stops."""
+        self.given_up = not self.complete
         self._begun.come()
         self._ended.come()
 

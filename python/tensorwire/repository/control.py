@@ -26,7 +26,7 @@ from .change import Change, describe_failures
 from .model_config import ModelConfig
 from .repository import Repository
 from .server_config import added_model, config_of, message_of, models_of
-from .workers import Workers
+from .workers import Job, Workers
 
 _log = logging.getLogger("tensorwire.repository")
 
@@ -157,7 +157,7 @@ class Control:
                 "again when some of them are done",
             )
             return
-        self._workers.run(lambda: self._begin(command))
+        self._run(command, lambda: self._begin(command))
 
     def _begin(self, command: Command) -> None:
         request_type, _, begin = self._methods[command.method]
@@ -176,7 +176,14 @@ class Control:
         if self._stopping.is_set():
             self._end(lambda: command.fail("UNAVAILABLE", STOPPING))
             return
-        self._workers.run(lambda: self._finish(command, begun))
+        self._run(command, lambda: self._finish(command, begun))
+
+    def _run(self, command: Command, job: Job) -> None:
+        try:
+            self._workers.run(job)
+        except RuntimeError as error:
+            text = f"there is no thread for it: {error}"
+            self._end(lambda: command.fail("RESOURCE_EXHAUSTED", text))
 
     def _finish(self, command: Command, begun: Begun) -> None:
         with self._failing(command):

@@ -20,6 +20,13 @@ from .source import MAX_VERSION, FetchWatcher, ModelVersion, NoVersionsError, So
 _log = logging.getLogger("tensorwire.repository")
 
 
+class Retired(Protocol):
+    """The part of `_core.Retired` that the models' life needs."""
+
+    def free(self) -> None:
+        """Waits for the last request of what is out of service, and frees it."""
+
+
 class LoadingEngine(Protocol):
     """The part of `_core.Engine` that the models' life needs."""
 
@@ -29,9 +36,9 @@ class LoadingEngine(Protocol):
     def start(self, name: str, version: int) -> None:
         """Says that a version is wanted, and not loading yet."""
 
-    def load(self, name: str, version: int, path: str, options: str) -> None:
+    def load(self, name: str, version: int, path: str, options: str) -> Retired | None:
         """Loads a SavedModel directory; NativeError if it can't. What was available under
-        this number goes on answering until then."""
+        this number goes on answering until then, and is to be freed."""
 
     def unload(self, name: str, version: int) -> bool:
         """Takes a version out of service, and frees it after its last request."""
@@ -45,9 +52,9 @@ class LoadingEngine(Protocol):
     def forget(self, name: str, version: int) -> bool:
         """Drops the entry of a version that has ended."""
 
-    def remove(self, name: str) -> bool:
-        """Drops a model at once, so that health waits for it no more, and frees its
-        versions after their last requests."""
+    def remove(self, name: str, still_wanted: bool) -> Retired | None:
+        """Drops a model at once, and answers what is to be freed of it. Health waits for it no
+        more, or for the next one of its name if that is `still_wanted`."""
 
 
 VersionOptions = Callable[[ModelConfig, Path], str]
@@ -143,12 +150,15 @@ class Loader:
             _log.debug("fetching %s", version.location, exc_info=True)
             return Failure("INTERNAL", _as_text(f"{version.location}: {error!r}"))
 
-    def load(self, model: ModelConfig, version: ModelVersion, path: Path) -> Failure | None:
-        """Loads it from there; None: it is available. Never raises."""
+    def load(
+        self, model: ModelConfig, version: ModelVersion, path: Path
+    ) -> Failure | Retired | None:
+        """Loads it from there. Unless that failed it is available, and has taken the place
+        of this. Never raises."""
         try:
             folder = self.exporter.export(path) if version.needs_export else path
             options = self.options(model, folder)
-            self.engine.load(model.name, version.number, str(folder), options)
+            return self.engine.load(model.name, version.number, str(folder), options)
         except (ModelLoadError, ConfigError) as error:
             return Failure("INVALID_ARGUMENT", _told(str(error), path, version))
         except NativeError as error:
@@ -156,7 +166,6 @@ class Loader:
         except BaseException as error:  # A panic of the core is no Exception.
             _log.debug("loading %s", path, exc_info=True)
             return Failure("INTERNAL", _as_text(f"{path}: {error!r}"))
-        return None
 
 
 def _told(reason: str, path: Path, version: ModelVersion) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .labels import LabelMoves, move_labels
+from .loading import Retired
 from .look_schedule import LookSchedule
 from .managed_version import Doing, ManagedVersion, same_content
 from .model_config import ModelConfig
@@ -59,7 +60,10 @@ class ManagedModel:
 
         self.leaving = Leaving.NOT_BEGUN
         self.successor: Callable[[], None] | None = None
-        """Takes the name once this model is gone."""
+        """Takes the name once this model is gone. Health waits for it already."""
+
+        self.retired: list[Retired] = []
+        """What the engine has dropped of it, and nobody frees yet."""
 
         self.versions: dict[int, ManagedVersion] = {}
         self.labels = LabelMoves()
@@ -69,8 +73,9 @@ class ManagedModel:
 
         self._interval = interval
         self.looks = LookSchedule(interval)
-        self.take_all = True
-        """The next look takes what is complete without waiting for it to be quiet."""
+        self._take_all_at: int | None = self.looks.ask()
+        """The look that takes what is complete without waiting for it to be quiet. Not one
+        that was under way: what it saw may be from before it was asked for."""
 
         self._seen: dict[int, ModelVersion] = {}
         self._offered: list[ModelVersion] = []
@@ -89,10 +94,9 @@ class ManagedModel:
         if source is not None and not self.removed:
             self.leave_source()
         self.removed = False
-        self.take_all = True
         if source is not None:
             self._exchange_source(source)
-        self._unload_after = self.looks.ask()
+        self._unload_after = self._take_all_at = self.looks.ask()
         if (before.batching, before.options) != (config.batching, config.options):
             if source is None:
                 self._force_all()
@@ -114,8 +118,7 @@ class ManagedModel:
 
     def load_again(self) -> int:
         """Wants what is offered loaded again, after a look; its number."""
-        self.take_all = True
-        self._load_again_at = self.looks.ask()
+        self._load_again_at = self._take_all_at = self.looks.ask()
         return self._load_again_at
 
     def end_look(self, now: float, least: float, *, settled: bool) -> None:
@@ -147,13 +150,14 @@ class ManagedModel:
         """Takes what a look saw. False: something was changing, and is to be looked at
         again soon."""
         settled = True
+        takes_all = self._take_all_at is not None and self.looks.begun >= self._take_all_at
         offered = []
         for version in versions:
             known = self.versions.get(version.number)
             served = None if known is None else known.served
             before = self._seen.get(version.number)
             same = before is not None and same_content(before, version)
-            if not version.incomplete and (same or self.take_all):
+            if not version.incomplete and (same or takes_all):
                 keep = not reload_changed and served is not None
                 kept = served if keep and served and _same_place(served, version) else None
                 offered.append(kept or version)
@@ -163,7 +167,8 @@ class ManagedModel:
                     # It is being exchanged; what was loaded of it answers meanwhile.
                     offered.append(served)
         self._seen = {version.number: version for version in versions}
-        self.take_all = False
+        if takes_all:
+            self._take_all_at = None
         if offered or not versions:
             self._offered, self.source_was_seen = offered, True
             self.choose()

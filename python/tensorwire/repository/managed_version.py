@@ -38,8 +38,12 @@ class ManagedVersion:
     watcher: FetchWatcher = field(default_factory=FetchWatcher)
     """Of the load under way."""
 
-    forced: bool = False
-    """To be loaded again even if it is served as it is offered."""
+    loads_asked: int = 0
+    """How often it was asked for that it be loaded again, even if served as offered."""
+
+    loads_answered: int = 0
+    """What that was when the load of what is served began. A load that fails or is called
+    off answers nothing."""
 
     failures: int = 0
     """Loads that failed of what is offered."""
@@ -72,7 +76,11 @@ class ManagedVersion:
     @property
     def needs_load(self) -> bool:
         """What is offered is not what is served."""
-        return self.forced or self.served is None or not same_content(self.served, self.offer)
+        return (
+            self.served is None
+            or self.loads_answered != self.loads_asked
+            or not same_content(self.served, self.offer)
+        )
 
     def uses(self, source: Source, offer: ModelVersion) -> bool:
         """What is served of it was fetched as this, and would be lost if it were released."""
@@ -100,7 +108,7 @@ class ManagedVersion:
 
     def force(self) -> None:
         """Has it loaded again."""
-        self.forced = True
+        self.loads_asked += 1
         self.forget_failures()
 
     def forget_failures(self) -> None:

@@ -161,6 +161,8 @@ class Reconciler:
         model = self._models.get(name)
         self._configs = {**self._configs, name: config}
         if model is not None and model.leaving is not Leaving.NOT_BEGUN:
+            # Now, not when the other is free: that takes as long as its last request.
+            self._engine.declare(name)
             model.successor = lambda: self._take(config, source, change)
             change.looks[name] = FIRST_LOOK
             return
@@ -186,7 +188,10 @@ class Reconciler:
         return [name]
 
     def _withdraw(self, model: ManagedModel) -> None:
+        was_declared = model.successor is not None
         model.withdraw()
+        if was_declared:
+            self._attendant.drop(model)
         others = self._configs.items()
         self._configs = {name: each for name, each in others if name != model.name}
 

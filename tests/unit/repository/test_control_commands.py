@@ -158,6 +158,23 @@ def test_commands_are_taken_whatever_became_of_one(
         control.stop()
 
 
+def test_a_command_that_finds_no_thread_is_answered_and_counts_no_more(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_module, "MOST_UNDER_WAY", 1)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            told = plane.tell("ListModels").wait()
+        assert told.code == "RESOURCE_EXHAUSTED"
+        assert told.text == "there is no thread for it: can't start new thread"
+    assert plane.tell("ListModels").wait().code == "OK"
+
+
 def test_what_is_secret_in_a_path_is_kept_and_not_shown() -> None:
     signed = "https://me:secret@host/m.tar.gz?token=secret"
     known = ModelConfig("m", signed, transition="resource", versions=10**12)

@@ -1,4 +1,7 @@
 import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,14 @@ from tensorwire import server as server_module
 from tensorwire._core import NativeError
 from tensorwire.cli.announcement import announce
 from tensorwire.cli.serve import _whereabouts
-from tensorwire.errors import ConfigError, ModelLoadError, NotFoundError, TensorWireError
+from tensorwire.config import Batching
+from tensorwire.errors import (
+    ConfigError,
+    ModelLoadError,
+    NotFoundError,
+    TensorWireError,
+    UnavailableError,
+)
 from tensorwire.running import run, serve
 from tensorwire.server import Server
 
@@ -206,6 +216,31 @@ def test_models_come_and_go(core: RecordingCore, models: dict[str, Path]) -> Non
             server.reload_model("a")
         server.replace_models({})
         assert server.models == {}
+
+
+@pytest.mark.parametrize("change", ["add_model", "reload_model"])
+def test_a_change_that_a_stop_cuts_short_did_not_go_well(
+    core: RecordingCore, models: dict[str, Path], change: str
+) -> None:
+    server = Server({"a": models["a"]}, grace=0).start()
+    core.loading.clear()
+    core.hold = threading.Event()
+    changes: dict[str, Callable[[], object]] = {
+        "add_model": lambda: server.add_model("a", models["a"], batching=Batching.off()),
+        "reload_model": lambda: server.reload_model("a"),
+    }
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(changes[change])
+        assert core.loading.wait(30)
+        server.stop()
+        with pytest.raises(UnavailableError, match="the server was stopped before it was done"):
+            changing.result(30)
+        core.hold.set()
+    for late in (server.reload_model, server.remove_model):
+        with pytest.raises(UnavailableError):
+            late("a")
+    with pytest.raises(UnavailableError):
+        server.replace_models({})
 
 
 def test_a_url_that_nothing_can_open_ends_the_start(

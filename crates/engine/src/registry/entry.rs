@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::retired::Retired;
 use super::{State, Version, VersionStatus};
 use crate::{ServeError, ServedModel};
 
@@ -20,16 +21,10 @@ pub(super) struct Slot {
     pub(super) status: VersionStatus,
     pub(super) model: Option<Arc<ServedModel>>,
     pub(super) turn: Turn,
+    /// Held by those who free what has been replaced under this number.
+    leaving: Turn,
     /// Which of the model's versions ended first.
     ended: u64,
-}
-
-/// What must be waited for before a version's memory is free.
-#[derive(Debug, Default)]
-pub(super) struct Retired {
-    pub(super) model: Option<Arc<ServedModel>>,
-    /// Of a load that nobody wants any more.
-    pub(super) loading: Option<Turn>,
 }
 
 /// One model.
@@ -113,13 +108,19 @@ impl Entry {
         &mut self,
         (version, turn): (i64, &Turn),
         model: &Arc<ServedModel>,
-    ) -> (bool, Option<Arc<ServedModel>>) {
+    ) -> (bool, Option<Retired>) {
         let Some(slot) = self.slot_in_turn(version, turn) else {
             return (false, None);
         };
         slot.status.state = State::Available;
         slot.status.error = None;
-        (true, slot.model.replace(Arc::clone(model)))
+        let replaced = slot.model.replace(Arc::clone(model));
+        let leaving = replaced.map(|replaced| Retired {
+            models: vec![replaced],
+            awaited: vec![],
+            leaving: Some(Arc::clone(&slot.leaving)),
+        });
+        (true, leaving)
     }
 
     /// Notes that a version can't be had. One that is available stays so.
@@ -147,8 +148,12 @@ impl Entry {
         }
         slot.status.state = State::Unloading;
         Some(Retired {
-            model: slot.model.take(),
-            loading: Some(std::mem::replace(&mut slot.turn, turn)),
+            models: slot.model.take().into_iter().collect(),
+            awaited: vec![
+                std::mem::replace(&mut slot.turn, turn),
+                std::mem::take(&mut slot.leaving),
+            ],
+            leaving: None,
         })
     }
 
@@ -169,14 +174,14 @@ impl Entry {
     }
 
     /// What the model's memory still hangs on, once nobody can find it any more.
-    pub(super) fn retire(&self) -> Vec<Retired> {
+    pub(super) fn retire(&self) -> Retired {
         let slots = self.versions.values();
-        slots
-            .map(|slot| Retired {
-                model: slot.model.clone(),
-                loading: Some(Arc::clone(&slot.turn)),
-            })
-            .collect()
+        let turns = |slot: &Slot| [Arc::clone(&slot.turn), Arc::clone(&slot.leaving)];
+        Retired {
+            models: self.served().map(Arc::clone).collect(),
+            awaited: slots.flat_map(turns).collect(),
+            leaving: None,
+        }
     }
 
     fn slot_in_turn(&mut self, version: i64, turn: &Turn) -> Option<&mut Slot> {
@@ -193,6 +198,7 @@ impl Entry {
             },
             model: None,
             turn,
+            leaving: Turn::default(),
             ended: 0,
         };
         self.versions.insert(version, slot);

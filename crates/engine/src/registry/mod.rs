@@ -3,10 +3,14 @@
 
 mod entry;
 
+mod retired;
+pub use retired::Retired;
+
 mod selector;
 pub use selector::{ModelSelector, State, Version, VersionStatus};
 
 mod writing;
+pub use writing::Loaded;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

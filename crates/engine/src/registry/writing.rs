@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
-use super::entry::{Entry, Retired, Turn};
-use super::{Models, Registry};
+use super::entry::{Entry, Turn};
+use super::{Models, Registry, Retired};
 use crate::{Kind, ServeError, ServedModel};
 
-/// How often a thread that waits for others to let go looks whether they have: often at
-/// first, when it is a request of microseconds, and less so for one of minutes.
-const SHORTEST_LOOK: Duration = Duration::from_micros(200);
-const LONGEST_LOOK: Duration = Duration::from_millis(10);
+/// What a load has made available.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The version.
+    pub model: Arc<ServedModel>,
+    /// What it has taken the place of, which requests may use still.
+    pub replaced: Option<Retired>,
+}
 
 impl Registry {
     /// Says that a model of this name is wanted, before any version of it is known.
@@ -31,8 +34,8 @@ impl Registry {
     /// Loads a version with `loader`, in the calling thread, and makes it available; if
     /// `loader` fails, the version ends with its error.
     ///
-    /// A version that is available answers until the new one takes its place, all at once;
-    /// this thread then waits for the old one's last request and frees it. If `loader`
+    /// A version that is available answers until the new one takes its place, all at once.
+    /// The caller frees it, in a thread that has time for its last request. If `loader`
     /// fails, the old one stays.
     ///
     /// # Errors
@@ -43,7 +46,7 @@ impl Registry {
         name: &str,
         version: i64,
         loader: impl FnOnce() -> Result<ServedModel, ServeError>,
-    ) -> Result<Arc<ServedModel>, ServeError> {
+    ) -> Result<Loaded, ServeError> {
         let turn = Turn::default();
         self.change_entry(name, |entry| entry.begin_load(version, Arc::clone(&turn)));
         let outcome = catch_unwind(AssertUnwindSafe(loader)).unwrap_or_else(|_panic| {
@@ -62,12 +65,9 @@ impl Registry {
         let (is_taken, replaced) = self
             .change_known(name, |entry| entry.finish_load(ours, &model))
             .unwrap_or_default();
-        if let Some(replaced) = replaced {
-            replaced.retire();
-            wait_until_alone(&replaced);
-        }
         if is_taken {
-            return Ok(model);
+            let replaced = replaced.map(Retired::told);
+            return Ok(Loaded { model, replaced });
         }
         Err(ServeError::new(
             Kind::Cancelled,
@@ -89,7 +89,7 @@ impl Registry {
         let Some(retired) = self.change_known(name, begin).flatten() else {
             return false;
         };
-        retired.free();
+        retired.told().free();
         self.change_known(name, |entry| entry.finish_unload((version, &turn)));
         true
     }
@@ -112,16 +112,20 @@ impl Registry {
             .unwrap_or_default()
     }
 
-    /// Forgets a model: from now on there is none of this name. Waits for the last requests
-    /// of its versions and for loads under way, and frees them, in the calling thread.
-    /// `false`: there was none.
-    pub fn remove(&self, name: &str) -> bool {
-        let removed = self.change(|models| models.remove(name).map(|entry| entry.retire()));
-        let Some(retired) = removed else {
-            return false;
-        };
-        retired.into_iter().for_each(Retired::free);
-        true
+    /// Forgets all that is known of a model; what there was of it, for the caller to free:
+    /// that waits for its last requests, and for loads under way. `None`: there was none.
+    ///
+    /// `still_wanted`: another of this name is to come, as [`Self::declare`] says, and health
+    /// goes on waiting for it. Else there is none of this name from now on.
+    pub fn remove(&self, name: &str, still_wanted: bool) -> Option<Retired> {
+        let removed = self.change(|models| {
+            let entry = models.remove(name)?;
+            if still_wanted {
+                models.insert(name.into(), Arc::default());
+            }
+            Some(entry.retire())
+        });
+        removed.map(Retired::told)
     }
 
     /// Changes a model, which is made if there is none.
@@ -147,30 +151,5 @@ impl Registry {
         drop(old);
         self.changes.send_replace(());
         result
-    }
-}
-
-impl Retired {
-    /// Waits until nobody uses it, and frees it.
-    fn free(self) {
-        if let Some(model) = &self.model {
-            model.retire();
-        }
-        if let Some(loading) = self.loading {
-            wait_until_alone(&loading);
-        }
-        if let Some(model) = self.model {
-            wait_until_alone(&model);
-        }
-    }
-}
-
-/// Waits until the calling thread is the only holder. The last request must not pay for
-/// freeing a model, so this thread stays to do it.
-fn wait_until_alone<T>(held: &Arc<T>) {
-    let mut look = SHORTEST_LOOK;
-    while Arc::strong_count(held) > 1 {
-        std::thread::sleep(look);
-        look = (look * 2).min(LONGEST_LOOK);
     }
 }

@@ -3,8 +3,11 @@
 import threading
 from pathlib import Path
 
+import pytest
+
 from harness.repository_doubles import (
     Bench,
+    RecordedRetired,
     ScriptedSource,
     model,
 )
@@ -35,10 +38,10 @@ def test_a_removed_model_is_gone_at_once(bench: Bench) -> None:
     bench.serve(model(ScriptedSource(1)))
     change = bench.reconciler.remove("m")
     bench.settle(bench.unload)
-    assert not change.complete
-    bench.settle()
-    assert change.complete
     assert bench.engine.calls[-1] == "remove m"
+    assert not change.complete and bench.engine.freed == []
+    bench.settle()
+    assert change.complete and bench.engine.freed == ["m"]
     for refused in (bench.reconciler.remove("m"), bench.reconciler.reload("m")):
         bench.settle()
         assert isinstance(refused.refused, NotFoundError)
@@ -53,6 +56,8 @@ def test_a_model_that_is_added_again_while_it_leaves(bench: Bench) -> None:
     added = bench.reconciler.put(model(source))
     bench.settle(bench.unload)
     assert not removed.complete and not added.complete
+    # Health waits for it already.
+    assert bench.engine.declared == {"m"}
     bench.settle()
     assert removed.complete and added.complete
     assert bench.served() == [1]
@@ -62,6 +67,44 @@ def test_a_model_that_is_added_again_while_it_leaves(bench: Bench) -> None:
     bench.reconciler.put(model(source))
     bench.settle()
     assert not [call for call in bench.engine.taken() if "remove" in call or "unload" in call]
+
+
+def test_a_model_that_is_added_again_and_removed_again_while_it_leaves(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    removed = [bench.reconciler.remove("m")]
+    bench.settle(bench.unload)
+    added = bench.reconciler.put(model(source))
+    bench.settle(bench.unload)
+    removed.append(bench.reconciler.remove("m"))
+    bench.settle(bench.unload)
+    assert bench.engine.declared == set()
+    assert added.wait(0) and not any(each.complete for each in removed)
+    bench.settle()
+    assert all(each.complete for each in removed)
+    assert (bench.served(), bench.engine.declared, source.released) == ([], set(), [1])
+
+
+def test_health_waits_for_a_model_that_is_added_again_while_the_one_before_still_loads(
+    bench: Bench,
+) -> None:
+    source = ScriptedSource(1, 2)
+    bench.serve(model(source))
+    source.offer(3)
+    bench.pass_time(1.0)
+    bench.pass_time(1.0, bench.load)
+    bench.reconciler.remove("m")
+    bench.settle(bench.load)
+    added = bench.reconciler.put(model(source))
+    bench.engine.taken()
+    bench.settle(bench.load)
+    bench.settle()
+    # Once more when the load has ended, lest it leave something; never without the name.
+    assert [call for call in bench.engine.taken() if "remove" in call] == [
+        "remove m but for its name"
+    ]
+    assert added.complete
+    assert bench.served() == [3]
 
 
 def test_a_model_removed_while_it_loads_leaves_nothing(bench: Bench) -> None:
@@ -77,7 +120,10 @@ def test_a_model_removed_while_it_loads_leaves_nothing(bench: Bench) -> None:
     assert bench.served() == []
 
 
-def test_a_load_that_began_when_its_model_was_being_removed_leaves_nothing(bench: Bench) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_load_that_began_when_its_model_was_being_removed_leaves_nothing(
+    bench: Bench, *, fails: bool
+) -> None:
     source = ScriptedSource(1, 2)
     bench.serve(model(source, versions="all"))
     source.offer(1, 2, 3)
@@ -90,13 +136,15 @@ def test_a_load_that_began_when_its_model_was_being_removed_leaves_nothing(bench
         assert removing.wait(30)
         return "{}"
 
-    def remove(name: str) -> bool:
+    def remove(name: str, still_wanted: bool) -> RecordedRetired | None:
         # The engine hears of the load only now, and the load ends before the removal does.
-        del bench.engine.available[name]
+        removed = forget(name, still_wanted)
         removing.set()
         loading.join(30)
-        return True
+        return removed
 
+    forget = bench.engine.remove
+    bench.engine.refuse = {"/m/3"} if fails else set()
     bench.options = options
     bench.engine.remove = remove  # type: ignore[method-assign]
     loading = threading.Thread(target=bench.load.do_all)
@@ -105,9 +153,10 @@ def test_a_load_that_began_when_its_model_was_being_removed_leaves_nothing(bench
     removed = bench.reconciler.remove("m")
     bench.reconciler.step()
     bench.unload.do_all()
-    assert bench.served() == [3]
+    assert bench.served() == ([] if fails else [3])
+    assert bench.engine.declared == {"m"}
     bench.settle()
-    assert bench.served() == []
+    assert (bench.served(), bench.engine.declared) == ([], set())
     assert removed.complete
     # Each once: a cache counts.
     assert sorted(source.released) == [1, 2, 3]

@@ -66,6 +66,51 @@ def test_files_that_are_exchanged_are_loaded_again(bench: Bench) -> None:
     assert source.released == [1]  # What was loaded before, which a cache may drop.
 
 
+def test_the_last_request_of_what_is_replaced_holds_up_no_load(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    source.offer(1, stamp="t")
+    bench.pass_time(1.0, bench.unload)
+    bench.pass_time(1.0, bench.unload)
+    change = bench.reconciler.reload("m")
+    bench.settle(bench.unload)
+    assert change.complete and not change.failures
+    assert bench.engine.calls.count("load m 1") == 3
+    # Its files stay as long: it may read them.
+    assert (bench.engine.freed, source.released) == ([], [])
+    bench.settle()
+    assert (bench.engine.freed, source.released) == (["m 1", "m 1"], [1])
+
+
+def test_where_no_thread_is_to_be_had_one_that_loads_frees_what_is_replaced(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+
+    def refuse(_job: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(bench.unload, "run", refuse)
+    source.offer(1, stamp="t")
+    bench.poll()
+    assert (bench.engine.freed, source.released) == (["m 1"], [1])
+
+
+def test_a_reload_takes_what_came_after_the_look_that_was_under_way(bench: Bench) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+    bench.now += 1.0
+    bench.reconciler.step()
+    change = bench.reconciler.reload("m")
+    bench.reconciler.step()
+    bench.look.do_all()
+    source.offer(1, 2)
+    bench.settle()
+    assert change.complete
+    assert bench.served() == [2]
+
+
 def test_that_can_be_switched_off() -> None:
     bench = Bench(reload_changed=False)
     source = ScriptedSource(1)

@@ -10,6 +10,7 @@ from harness.repository_doubles import (
     Bench,
     CannedExporter,
     Job,
+    RecordedRetired,
     RecordingEngine,
     ScriptedSource,
     model,
@@ -70,18 +71,43 @@ def test_what_cannot_be_freed_yet_is_freed_later(
 ) -> None:
     monkeypatch.setattr("tensorwire.repository.attendant.AGAIN_SECONDS", 0.0)
     refusals = [NativeError("RESOURCE_EXHAUSTED", "cannot start a thread", "")] * 2
-    remove = bench.engine.remove
+    free = RecordedRetired.free
 
-    def refuse(name: str) -> bool:
+    def refuse(retired: RecordedRetired) -> None:
         if refusals:
             raise refusals.pop()
-        return remove(name)
+        free(retired)
 
-    monkeypatch.setattr(bench.engine, "remove", refuse)
+    monkeypatch.setattr(RecordedRetired, "free", refuse)
     bench.serve(model(ScriptedSource(1)))
     change = bench.reconciler.remove("m")
     bench.settle()
-    assert change.complete and bench.served() == []
+    assert change.complete and bench.engine.freed == ["m"]
+
+
+def test_a_removal_without_a_thread_is_gone_at_once_and_freed_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ScriptedSource(1)
+    bench.serve(model(source))
+
+    def refuse(_job: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.unload, "run", refuse)
+        removed = bench.reconciler.remove("m")
+        bench.settle()
+        assert (bench.served(), bench.engine.declared) == ([], set())
+        # It does not come back from there; the next one waits for it.
+        added = bench.reconciler.put(model(source))
+        bench.settle()
+        assert not removed.complete and not added.complete
+        assert bench.engine.declared == {"m"}
+    bench.pass_time(1.0)
+    assert removed.complete and added.complete
+    assert bench.engine.freed.count("m") >= 1
+    assert (bench.served(), source.released) == ([1], [1])
 
 
 def test_stopping_wakes_who_waits_and_ends_fetches(bench: Bench) -> None:

@@ -71,7 +71,7 @@ fn before_the_first_model_labels_are_not_known_rather_than_unknown() {
         assert_eq!(error.message(), "Model labels does not init yet.canary");
     }
     registry.declare("m");
-    registry.remove("m");
+    registry.remove("m", false).unwrap().free();
     for error in ask() {
         assert_eq!(error.kind(), Kind::InvalidArgument);
     }
@@ -89,7 +89,7 @@ fn labels_are_for_models_that_are_wanted() {
         .load("m", 1, || Ok(model(1, &Arc::default())))
         .unwrap();
     assert!(registry.find(select("m", Version::Label("stable"))).is_ok());
-    assert!(registry.remove("m"));
+    registry.remove("m", false).unwrap().free();
     registry.declare("m");
     let gone = registry.find(select("m", Version::Label("stable")));
     assert_eq!(gone.unwrap_err().kind(), Kind::InvalidArgument);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tensor::Tensor;
 
 use super::{model, refusal, select, states, with_versions};
-use crate::{Executor, Kind, Registry, Run, ServeError, ServedModel, State, Version};
+use crate::{Executor, Kind, Registry, Retired, Run, ServeError, ServedModel, State, Version};
 
 #[test]
 fn a_failed_load_ends_with_its_error() {
@@ -127,8 +127,8 @@ fn a_load_of_the_same_number_replaces_when_it_is_ready() {
     let registry = with_versions(&[]);
     let dropped = Arc::new(AtomicBool::new(false));
     let load = registry.load("m", 1, || Ok(model(1, &dropped)));
-    let first = Arc::downgrade(&load.unwrap());
-    registry
+    let first = Arc::downgrade(&load.unwrap().model);
+    let second = registry
         .load("m", 1, || {
             // It answers, and looks as ever.
             let found = registry.find(select("m", Version::Number(1))).unwrap();
@@ -137,9 +137,69 @@ fn a_load_of_the_same_number_replaces_when_it_is_ready() {
             Ok(model(1, &Arc::default()))
         })
         .unwrap();
-    // The old one is freed when the load returns.
+    assert!(!dropped.load(Ordering::SeqCst));
+    second.replaced.unwrap().free();
     assert!(dropped.load(Ordering::SeqCst));
     assert!(registry.find(select("m", Version::Latest)).is_ok());
+}
+
+/// Version 1 loaded once more, with a request to what was there before; that, the request,
+/// and whether it is dropped.
+fn replaced_under_a_request(registry: &Registry) -> (Retired, Arc<ServedModel>, Arc<AtomicBool>) {
+    let dropped = Arc::new(AtomicBool::new(false));
+    registry.load("m", 1, || Ok(model(1, &dropped))).unwrap();
+    let request = registry.find(select("m", Version::Number(1))).unwrap();
+    let again = registry.load("m", 1, || Ok(model(1, &Arc::default())));
+    (again.unwrap().replaced.unwrap(), request, dropped)
+}
+
+#[test]
+fn a_load_does_not_wait_for_the_requests_of_what_it_replaces() {
+    let registry = with_versions(&[]);
+    let (replaced, request, dropped) = replaced_under_a_request(&registry);
+    // It is told to those who measure it.
+    assert!(request.is_retired());
+    let freeing = std::thread::spawn(move || replaced.free());
+    let third = registry.load("m", 1, || Ok(model(1, &Arc::default())));
+    third.unwrap().replaced.unwrap().free();
+    assert!(!freeing.is_finished() && !dropped.load(Ordering::SeqCst));
+    drop(request);
+    freeing.join().unwrap();
+    assert!(dropped.load(Ordering::SeqCst));
+}
+
+/// Takes away a version that has replaced one with a request under way.
+fn taken_away_after_it_replaced(away: fn(&Registry)) {
+    let registry = with_versions(&[]);
+    let (replaced, request, dropped) = replaced_under_a_request(&registry);
+    // As many times more as one likes.
+    let third = registry.load("m", 1, || Ok(model(1, &Arc::default())));
+    third.unwrap().replaced.unwrap().free();
+    std::thread::scope(|scope| {
+        let mut changes = registry.subscribe();
+        changes.mark_unchanged();
+        let taking = scope.spawn(|| away(&registry));
+        while !changes.has_changed().unwrap() {
+            std::thread::yield_now();
+        }
+        assert!(registry.find(select("m", Version::Latest)).is_err());
+        drop(request);
+        // Nobody frees it yet.
+        assert!(!taking.is_finished());
+        replaced.free();
+        taking.join().unwrap();
+        assert!(dropped.load(Ordering::SeqCst));
+    });
+}
+
+#[test]
+fn who_takes_a_version_away_waits_for_what_it_had_replaced() {
+    taken_away_after_it_replaced(|registry| {
+        assert!(registry.unload("m", 1));
+    });
+    taken_away_after_it_replaced(|registry| {
+        registry.remove("m", false).unwrap().free();
+    });
 }
 
 #[test]
@@ -196,7 +256,7 @@ fn a_version_that_is_unloaded_while_it_loads_never_answers() {
 #[test]
 fn a_model_that_is_removed_while_it_loads_does_not_come_back() {
     let registry = taken_away_while_loading(|registry| {
-        assert!(registry.remove("m"));
+        registry.remove("m", false).unwrap().free();
     });
     assert_eq!(registry.is_available("m"), None);
 }
@@ -220,16 +280,46 @@ fn a_removed_model_is_not_waited_for_and_is_freed() {
     registry.load("m", 1, || Ok(model(1, &dropped))).unwrap();
     registry.declare("n");
     assert!(!registry.all_available());
-    assert!(registry.remove("n"));
+    registry.remove("n", false).unwrap().free();
     assert!(registry.all_available());
-    assert!(!registry.remove("n"));
-    assert!(registry.remove("m"));
+    assert!(registry.remove("n", false).is_none());
+    registry.remove("m", false).unwrap().free();
     assert!(dropped.load(Ordering::SeqCst));
     assert!(registry.names().is_empty());
     assert_eq!(
         refusal(&registry, "m", Version::Latest).1,
         "Servable not found for request: Latest(m)"
     );
+}
+
+#[test]
+fn a_model_is_waited_for_again_while_the_one_before_it_leaves() {
+    let registry = with_versions(&[]);
+    let dropped = Arc::new(AtomicBool::new(false));
+    registry.load("m", 1, || Ok(model(1, &dropped))).unwrap();
+    let request = registry.find(select("m", Version::Latest)).unwrap();
+    let leaving = registry.remove("m", false).unwrap();
+    assert!(request.is_retired());
+    assert_eq!(registry.is_available("m"), None);
+    registry.declare("m");
+    assert_eq!(registry.is_available("m"), Some(false));
+    drop(request);
+    leaving.free();
+    assert!(dropped.load(Ordering::SeqCst));
+    assert_eq!(registry.is_available("m"), Some(false));
+    assert_eq!(states(&registry, "m"), []);
+}
+
+#[test]
+fn a_model_that_is_emptied_is_waited_for_all_the_time() {
+    let registry = with_versions(&[1]);
+    let mut changes = registry.subscribe();
+    changes.mark_unchanged();
+    registry.remove("m", true).unwrap().free();
+    assert!(changes.has_changed().unwrap());
+    assert_eq!(registry.is_available("m"), Some(false));
+    assert!(registry.remove("n", true).is_none());
+    assert_eq!(registry.is_available("n"), None);
 }
 
 #[test]
@@ -271,7 +361,7 @@ fn readers_meet_no_gap_while_a_version_is_loaded_again_and_again() {
         }
         for _ in 0..300 {
             let counted = Counted::new(&alive);
-            registry
+            let loaded = registry
                 .load("m", 1, || {
                     Ok(ServedModel::new(
                         ("m".into(), 1),
@@ -281,6 +371,9 @@ fn readers_meet_no_gap_while_a_version_is_loaded_again_and_again() {
                     ))
                 })
                 .unwrap();
+            if let Some(replaced) = loaded.replaced {
+                replaced.free();
+            }
             assert_eq!(alive.load(Ordering::SeqCst), 1);
         }
         stop.store(true, Ordering::SeqCst);
