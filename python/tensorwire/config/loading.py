@@ -54,14 +54,9 @@ def load_config(
             f"there is no setting {unknown[0]!r}; the settings are {', '.join(sorted(known))}"
         )
     given = {name: known[name].parse(value, name) for name, value in settings.items()}
-    found = {
-        name: each.parse(environ[each.variable], each.variable)
-        for name, each in known.items()
-        # What a program says is not looked up, so that a bad variable is no error then.
-        if environ.get(each.variable)
-        and name not in (*given, *ONLY_IN_PROGRAMS)
-        and not (name in _PORTS and _SERVICE_LINK.fullmatch(environ[each.variable]))
-    }
+    # What a program says is not looked up, so that a bad variable is no error then.
+    rest = {name: known[name] for name in known if name not in (*given, *ONLY_IN_PROGRAMS)}
+    found = _found(rest, environ)
     file = given.get("config", found.get("config"))
     written = {} if file is None else server_settings(file, read_toml(file), known)
     config: ServeConfig = fill(ServeConfig, {**(defaults or {}), **written, **found, **given})
@@ -85,16 +80,22 @@ def load_part(
     """
     environ = os.environ if environ is None else environ
     every, own = all_settings(), settings_of(kind)
-    found = {
-        name: every[name].parse(environ[every[name].variable], every[name].variable)
-        for name in ("config", *own)
-        if environ.get(every[name].variable)
-    }
+    found = _found({name: every[name] for name in ("config", *own)}, environ)
     file = found.pop("config", None)
     written = {} if file is None else server_settings(file, read_toml(file), every)
     values = {**(defaults or {}), **written, **found}
     part: Part = fill(kind, {name: each for name, each in values.items() if name in own})
     return part
+
+
+def _found(settings: Mapping[str, Setting], environ: Mapping[str, str]) -> dict[str, Any]:
+    """What variables say of these."""
+    return {
+        name: each.parse(environ[each.variable], each.variable)
+        for name, each in settings.items()
+        if environ.get(each.variable)
+        and not (name in _PORTS and _SERVICE_LINK.fullmatch(environ[each.variable]))
+    }
 
 
 def _with_shared_pool(config: ServeConfig) -> ServeConfig:

@@ -21,7 +21,7 @@ use super::{HeldPage, pages};
 use crate::app::App;
 use crate::lifetime::{finish, overdue};
 use crate::rest;
-use crate::shared_stream::SharedStream;
+use crate::shared_stream::{Sending, SharedStream};
 use crate::traffic::InFlight;
 
 /// How long a connection may be idle, or take to send a request's head: longer than the
@@ -49,12 +49,7 @@ where
         let answering = requests.begin();
         async move {
             let page = answer(&app, request, socket).await;
-            answering.end(
-                page.body()
-                    .size_hint()
-                    .exact()
-                    .map_or(0, |size| size as usize),
-            );
+            answering.end(page.body().size_hint().lower());
             Ok::<_, Infallible>(page)
         }
     });
@@ -73,10 +68,10 @@ where
         // What has arrived when the drain begins is still answered.
         biased;
         ended = connection.as_mut() => return ended.map(|()| Farewell::Long),
-        () = forsaken.as_mut() => return Ok(Farewell::after(&requests)),
+        () = forsaken.as_mut() => return Ok(Farewell::after(&requests, socket.sending())),
         reason = finish(&watched) => reason,
     };
-    let farewell = Farewell::after(&requests);
+    let farewell = Farewell::after(&requests, socket.sending());
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
@@ -97,8 +92,9 @@ pub(crate) enum Farewell {
 }
 
 impl Farewell {
-    fn after(requests: &Requests) -> Self {
-        if requests.owe_nothing() {
+    fn after(requests: &Requests, sending: Sending) -> Self {
+        // What is blocked may be of an earlier page than the latest.
+        if requests.owe_nothing() && !sending.is_blocked {
             Self::Short
         } else {
             Self::Long

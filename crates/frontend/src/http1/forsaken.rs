@@ -17,7 +17,7 @@ const STALL_LIMIT: Duration = Duration::from_secs(75);
 const LOOKS: u32 = 3;
 
 /// A page of so many bytes is soon with a client that reads at all.
-const SMALL_PAGE_BYTES: usize = 64 << 10;
+const SMALL_PAGE_BYTES: u64 = 64 << 10;
 
 /// The requests of one connection, as far as there are any.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub(super) struct Requests {
     /// Those whose page is not made yet.
     answering: Cell<usize>,
     /// Bytes of the latest page.
-    page_bytes: Cell<usize>,
+    page_bytes: Cell<u64>,
 }
 
 impl Requests {
@@ -48,7 +48,7 @@ pub(super) struct Answering(Rc<Requests>);
 
 impl Answering {
     /// The page is made.
-    pub(super) fn end(self, bytes: usize) {
+    pub(super) fn end(self, bytes: u64) {
         self.0.page_bytes.set(bytes);
     }
 }
